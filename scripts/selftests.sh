@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Builds the in-VM tests with the kernel's own selftest makefiles: the ones of
+# 7.3 that must not regress, and all of ours. The programs, static and without
+# debug information, go to build/<arch>/selftests/<collection>/, objects stay in
+# build/<arch>/selftests-obj.
+#
+#   selftests.sh [commands]     commands: only print what would be run
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=kbuild.sh
+. "$ROOT/scripts/kbuild.sh"
+
+check_arch
+KVM=(
+	guest_memfd_test
+	pre_fault_memory_test
+	set_memory_region_test
+	x86/private_mem_conversions_test
+	x86/private_mem_kvm_exits_test
+	x86/svm_vmcall_test
+)
+OBJ=$B/selftests-obj
+OUT=$B/selftests
+LOG=$B/logs/selftests.log
+
+# Programs of ours are named *_test.c and *_bench.c, the rest is shared code.
+for f in "$ROOT"/tools/testing/selftests/kvm/dmabuf/*_{test,bench}.c; do
+	[ -e "$f" ] || continue
+	t=dmabuf/$(basename "$f" .c)
+	KVM+=("$t")
+	grep -q "TEST_GEN_PROGS.*[ =]$t\b" "$TREE/tools/testing/selftests/kvm/Makefile.kvm" ||
+		warn "$t is not in the kernel's selftests/kvm/Makefile.kvm: add it to the hook that patches it"
+done
+
+# collection DIR make-arg...: build DIR of the kernel's selftests.
+collection()
+{
+	local dir=$1
+	shift
+	make_dir "$OBJ/$dir"
+	make -C "$TREE/tools/testing/selftests/$dir" ARCH="$ARCH" CC='ccache gcc' OUTPUT="$OBJ/$dir" \
+		KHDR_INCLUDES="-isystem $KHDR/include" USERCFLAGS=-Werror USERLDFLAGS=-static V="$V" \
+		-j"$(jobs)" "$@"
+}
+
+# Called on the left of "||", where "set -e" does not end it at a failure.
+build()
+{
+	collection kvm TEST_GEN_PROGS_x86="${KVM[*]}" TEST_GEN_PROGS_EXTENDED_x86= "$@" all &&
+		collection drivers/dma-buf "$@" all &&
+		collection dmabuf-heaps "$@" all
+}
+
+if [ "${1:-}" = commands ]; then
+	build -nBw V=1 2>/dev/null
+	exit 0
+fi
+
+take_lock "$B/selftests.lock"
+t0=$SECONDS
+run_logged TESTS "$LOG" '(gcc|^  CC)' 0 build --no-print-directory || log_die "$LOG" "the selftests do not build"
+
+# install_prog PROGRAM: only if it was built anew.
+programs=()
+n=0
+install_prog()
+{
+	programs+=("$1")
+	[ "$OBJ/$1" -nt "$OUT/$1" ] || return 0
+	mkdir -p "$(dirname "$OUT/$1")"
+	strip --strip-debug -o "$OUT/$1.tmp~" "$OBJ/$1"
+	mv "$OUT/$1.tmp~" "$OUT/$1"
+	n=$((n + 1))
+}
+
+for t in "${KVM[@]}"; do
+	install_prog "kvm/$t"
+done
+install_prog drivers/dma-buf/udmabuf
+install_prog dmabuf-heaps/dmabuf-heap
+
+# Drop what no longer exists.
+comm -13 <(printf '%s\n' "${programs[@]}" | sort) <(cd "$OUT" && find . -type f -printf '%P\n' | sort) |
+	while IFS= read -r t; do
+		rm -f "$OUT/$t"
+		n=$((n + 1))
+	done
+[ $n = 0 ] || step TESTS "${OUT#"$ROOT"/}: ${#programs[@]} programs, $n new, $((SECONDS - t0)) s"
