@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034
+DESC="our tests on the shadow MMU"
+MEM=5G
+CMDLINE="kvm_amd.npt=0 kvm_intel.ept=0 default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64"
+TIMEOUT=600
+JOBS="
+@glob					120	kvm/dmabuf/*
+kvm/set_memory_region_test		90	kvm/set_memory_region_test
+"
