@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Makes a table and a JSON file of what the benchmark said in several boots.
+
+Exit status: 0 if all targets are reached, 1 if one is not, or if there are no
+figures to rely on: one is absent, or the boots do not agree.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+
+FIGURES = ('fault', 'prefault', 'delete')
+KINDS = {
+    'dmabuf.4k': 'udmabuf, a list item per page',
+    'dmabuf_memfd.4k': 'udmabuf, one item over small folios',
+    'guest_memfd.4k': 'guest_memfd, MMAP and INIT_SHARED',
+    'anon.4k': 'anonymous',
+    'dmabuf_mmap.4k': 'udmabuf of dmabuf.4k through its mmap',
+    'dmabuf.2m': 'udmabuf over hugetlb',
+    'anon.2m': 'anonymous THP',
+}
+ROWS = [f'{figure}.{kind}' for figure in FIGURES for kind in KINDS]
+
+# At most LIMIT times the second; how far two boots may be apart.
+LIMIT = 1.15
+TARGETS = (
+    ('fault.dmabuf.4k', 'fault.guest_memfd.4k'),
+    ('prefault.dmabuf.4k', 'prefault.guest_memfd.4k'),
+    ('fault.dmabuf.2m', 'fault.anon.2m'),
+    ('prefault.dmabuf.2m', 'prefault.anon.2m'),
+)
+AGREE = 0.01
+
+ROW = re.compile(r'\s*# row (\S+) pages (\d+) ticks (-?\d+) min (-?\d+) max (-?\d+)')
+
+NOTES = f'''\
+Method: emulated CPU whose TSC counts instructions of guest, KVM and VMM alike;
+median of five rounds, mean of two boots. Memory is touched beforehand. 2m rows
+are the cost of a block divided by 512.
+  fault     the guest writes to each page or block, minus a second such pass
+  prefault  one KVM_PRE_FAULT_MEMORY over the range
+  delete    deletion of a large slot minus that of a small one
+Not seen: caches, TLB, IPIs, contention, what an instruction costs. Figures say
+which code path is longer, not how long it takes on hardware.
+Command: make bench'''
+
+
+def die(text):
+    """One clear line."""
+    print(f'error: {text}', file=sys.stderr)
+    sys.exit(1)
+
+
+def read_rows(path):
+    """Instructions per 4K page by row, of one boot."""
+    rows = {}
+    with open(f'{path}/result.log', encoding='utf-8', errors='replace') as f:
+        for match in filter(None, map(ROW.match, f)):
+            rows[match[1]] = int(match[3]) / int(match[2])
+    missing = [row for row in ROWS if row not in rows]
+    if missing:
+        die(f'no row {missing[0]} in {os.path.relpath(path)}/result.log')
+    unknown = [row for row in rows if row not in ROWS]
+    if unknown:
+        die(f'row {unknown[0]} of {os.path.relpath(path)}/result.log is unknown, add it to KINDS')
+    bad = [row for row in ROWS if rows[row] <= 0]
+    if bad:
+        die(f'row {bad[0]} is not positive in {os.path.relpath(path)}/result.log')
+    return rows
+
+
+def spread(values):
+    """How far apart, relative to the least."""
+    return max(values) / min(values) - 1
+
+
+def number(value):
+    """Four digits that matter, so that 0.36 is not printed as 0."""
+    return f'{value:,.0f}' if value >= 100 else f'{value:.2f}'
+
+
+def print_table(rows):
+    """One line per kind of memory."""
+    print('\nInstructions per 4K page')
+    print(f'{"":<18}' + ''.join(f'{figure:>10}' for figure in FIGURES))
+    for kind, text in KINDS.items():
+        print(f'{kind:<18}' + ''.join(f'{number(rows[f"{figure}.{kind}"]):>10}'
+                                      for figure in FIGURES) + f'  {text}')
+    print(f'\n{NOTES}\n')
+
+
+def main():
+    """Command line."""
+    parser = argparse.ArgumentParser(description='table of the benchmark')
+    parser.add_argument('--arch', required=True)
+    parser.add_argument('--out', required=True, help='JSON file to write')
+    parser.add_argument('results', nargs='+', help='result directory of a boot')
+    args = parser.parse_args()
+
+    boots = [read_rows(path) for path in args.results]
+    rows = {row: sum(boot[row] for boot in boots) / len(boots) for row in ROWS}
+    spreads = {row: spread([boot[row] for boot in boots]) for row in ROWS}
+    worst = max(ROWS, key=spreads.get)
+
+    print_table(rows)
+    if spreads[worst] > AGREE:
+        die(f'{worst} differs by {spreads[worst]:.2%} between boots, {AGREE:.0%} is allowed: '
+            + ', '.join(f'{boot[worst]:.3f}' for boot in boots))
+    print(f'stability: {len(boots)} boots agree within {spreads[worst]:.3%} '
+          f'({worst}), allowed {AGREE:.0%}')
+
+    targets = []
+    for ours, theirs in TARGETS:
+        ratio = rows[ours] / rows[theirs]
+        targets.append({'row': ours, 'base': theirs, 'ratio': round(ratio, 4),
+                        'limit': LIMIT, 'reached': ratio <= LIMIT})
+        print(f'target: {ours:<18} {ratio:.3f} x {theirs:<23} at most {LIMIT}: '
+              + ('reached' if targets[-1]['reached'] else 'not reached'))
+
+    with open(f'{args.out}.tmp', 'w', encoding='utf-8') as f:
+        json.dump({
+            'arch': args.arch,
+            'unit': 'instructions per 4K page',
+            'boots': len(boots),
+            'spread': round(spreads[worst], 6),
+            'rows': {row: round(rows[row], 4) for row in ROWS},
+            'targets': targets,
+        }, f, indent=2)
+        f.write('\n')
+    os.replace(f'{args.out}.tmp', args.out)
+    print(f'written to {os.path.relpath(args.out)}')
+    missed = [target['row'] for target in targets if not target['reached']]
+    if missed:
+        die(f'{len(missed)} of {len(targets)} targets not reached: ' + ', '.join(missed))
+
+
+if __name__ == '__main__':
+    main()
