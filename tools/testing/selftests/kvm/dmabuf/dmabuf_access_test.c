@@ -861,10 +861,26 @@ TEST_F(access, in_kernel_write)
 	EXPECT_NE(0, dmabuf_load(self->vcpu, DMABUF_GPA + PAGE_SIZE));
 }
 
+/*
+ * Where KVM would write to if it took the 0 for an address. The slot is at
+ * DMABUF_GPA and has no host mapping.
+ */
+#define LOW		SZ_1M
+
+static u8 *low_memory(void)
+{
+	return mmap((void *)LOW, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
 TEST_F(access, in_kernel_write_without_hva)
 {
+	u8 *low = low_memory();
+
+	ASSERT_EQ((u8 *)LOW, low);
 	add_slot_hva(self->vm, &self->buf, 0, NULL);
-	vcpu_set_msr(self->vcpu, MSR_KVM_WALL_CLOCK_NEW, DMABUF_GPA + PAGE_SIZE);
+	vcpu_set_msr(self->vcpu, MSR_KVM_WALL_CLOCK_NEW, DMABUF_GPA + LOW);
+	EXPECT_TRUE(is_zero(low, PAGE_SIZE));
 	EXPECT_TRUE(is_zero(self->buf.mem, SZ_2M));
 	WRITE(self->vcpu, DMABUF_GPA, SZ_2M, 0, SEED);
 	EXPECT_HOST(self->buf.mem, SZ_2M, 0, SEED);
@@ -888,9 +904,13 @@ TEST_F(access, in_kernel_cache)
 
 TEST_F(access, in_kernel_cache_without_hva)
 {
+	u8 *low = low_memory();
+
+	ASSERT_EQ((u8 *)LOW, low);
 	add_slot_hva(self->vm, &self->buf, 0, NULL);
-	vcpu_set_msr(self->vcpu, MSR_KVM_SYSTEM_TIME_NEW, (DMABUF_GPA + PAGE_SIZE) | 1);
+	vcpu_set_msr(self->vcpu, MSR_KVM_SYSTEM_TIME_NEW, (DMABUF_GPA + LOW) | 1);
 	dmabuf_load(self->vcpu, DMABUF_GPA);
+	EXPECT_TRUE(is_zero(low, PAGE_SIZE));
 	EXPECT_TRUE(is_zero(self->buf.mem, SZ_2M));
 	WRITE(self->vcpu, DMABUF_GPA, SZ_2M, 0, SEED);
 	EXPECT_HOST(self->buf.mem, SZ_2M, 0, SEED);

@@ -250,7 +250,11 @@ TEST_F(running, slot_deleted)
 	free(copy);
 }
 
-/* Another slice at the same place: the guest writes there, and only there. */
+/*
+ * Another slice at the same place: the guest writes there, and only there. Each
+ * vCPU has pages of its own, since KVM warns, with slots of any kind, when one
+ * faults on a gfn that had no slot while another maps it already.
+ */
 TEST_F(running, slot_recreated_elsewhere)
 {
 	u64 size = 16 * PAGE_SIZE;
@@ -259,7 +263,7 @@ TEST_F(running, slot_recreated_elsewhere)
 
 	dmabuf_add_slot(self->vm, &self->buf, DMABUF_SLOT, DMABUF_GPA, 0, size);
 	for (int i = 0; i < 2; i++)
-		runner_start(&runners[i], self->vcpus[i], DMABUF_GPA, size);
+		runner_start(&runners[i], self->vcpus[i], DMABUF_GPA + i * size / 2, size / 2);
 	for (int i = 1; i < ROUNDS; i++) {
 		u64 slice = i % 16 * size;
 		u64 *word = word_of(&self->buf, slice + (i % 16) * PAGE_SIZE);
