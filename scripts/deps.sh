@@ -12,7 +12,7 @@ PACKAGES=(
 	gcc libc6-dev make flex bison bc libelf-dev libssl-dev cpio kmod rsync xz-utils zstd lz4 ccache
 	patch git perl python3
 	# host tests, in-VM tests, sample VMM
-	libcmocka-dev liburing-dev libcap-dev libnuma-dev
+	libcmocka-dev liburing-dev libcap-dev libnuma-dev uuid-dev
 	# test VM
 	busybox-static e2fsprogs util-linux
 	# fetch and lint
