@@ -73,16 +73,8 @@ files_in()
 	[ ! -d "$1" ] || (cd "$1" && find . -type f -printf '%P\n' | sort)
 }
 
-# Detaches a file of the tree from the pristine source, if it still shares it.
-unlink_from_pristine()
-{
-	[ "$TREE/$1" -ef "$PRISTINE/$1" ] || return 0
-	cp -p "$TREE/$1" "$TREE/$1.tmp~"
-	mv -f "$TREE/$1.tmp~" "$TREE/$1"
-}
-
-# The tree's files are links to the cache: an edit in place changes both. Such an
-# edit is newer than what was unpacked.
+# Every clone builds from the source in the cache: it must be as unpacked. An edit
+# of it is newer.
 check_pristine()
 {
 	local src bad
@@ -91,5 +83,5 @@ check_pristine()
 	[ -e "$src/unpacked" ] || return 0
 	bad=$(cd "$src/linux" && find . -type f -newer "$src/unpacked" -printf '%P\n' -quit)
 	[ -z "$bad" ] ||
-		die "$bad was edited in the shared source in the cache ('make hooks-edit F=$bad' comes before editing); save the edit elsewhere, then: rm -rf '$src' && make stage"
+		die "$bad was edited in the cache, which all clones share (the place to edit is build/$ARCH/tree); save the edit elsewhere, then: rm -rf '$src' && make stage"
 }

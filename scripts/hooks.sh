@@ -53,8 +53,6 @@ edit()
 	fi
 	[ -f "$PRISTINE/$f" ] ||
 		die "linux $(base_version) has no $f; a new file goes to its kernel path in this repository"
-	check_pristine
-	unlink_from_pristine "$f"
 	chmod u+w "$TREE/$f"
 	echo "$TREE/$f"
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Makes build/<arch>/tree: the pristine kernel source as a farm of hard links,
-# hooks/*.patch applied to it without fuzz, our own files as symbolic links.
+# Makes build/<arch>/tree: a copy of the pristine kernel source, hooks/*.patch
+# applied to it without fuzz, our own files as symbolic links.
 #
 # Hooks are applied in a scratch directory and only files whose content differs
 # are moved into the tree, so kbuild rebuilds what changed and nothing else, and a
@@ -47,7 +47,7 @@ make_tree()
 	local base f
 
 	# The same place in the cache may have been unpacked anew.
-	base="$(readlink "$PRISTINE") $(stat -L -c %i "$PRISTINE/Makefile")"
+	base="copy of $(readlink "$PRISTINE") $(stat -L -c %i "$PRISTINE/Makefile")"
 	if [ -d "$TREE" ] && [ "$(cat "$STATE/base" 2>/dev/null)" = "$base" ]; then
 		return
 	fi
@@ -62,12 +62,10 @@ make_tree()
 	# The new source is older than what was built from the old one.
 	rm -rf "$TREE" "$TREE.tmp" "$STATE" "$KOUT" "$KHDR" "$B/config" "$B/selftests"
 	mkdir -p "$STATE"
-	if ! cp -al "$PRISTINE/." "$TREE.tmp" 2>/dev/null; then
-		# The cache is on another file system.
-		rm -rf "$TREE.tmp"
-		need_space "$B" 2200 "a copy of the kernel source"
-		cp -a "$PRISTINE/." "$TREE.tmp" || die "cannot copy the kernel source to $TREE.tmp; is the disk full?"
-	fi
+	need_space "$B" 2200 "a copy of the kernel source"
+	# No hard links: an edit in place would reach the cache, and all other trees.
+	cp -a --reflink=auto "$PRISTINE/." "$TREE.tmp" ||
+		die "cannot copy the kernel source to $TREE.tmp; is the disk full?"
 	mv "$TREE.tmp" "$TREE"
 	touch "$STATE/stamp"
 	echo "$base" >"$STATE/base"
@@ -93,18 +91,16 @@ stage_hooks()
 		fi
 	done
 	for f in $(files_in "$new"); do
-		if ! [ "$TREE/$f" -ef "$PRISTINE/$f" ]; then
-			# As it should be, or edited on top of what has not changed.
-			! cmp -s "$new/$f" "$TREE/$f" || continue
-			! cmp -s "$new/$f" "$STATE/applied/$f" || continue
-		fi
+		# As it should be, or edited on top of what has not changed.
+		! cmp -s "$new/$f" "$TREE/$f" || continue
+		! cmp -s "$new/$f" "$STATE/applied/$f" || continue
 		cp --preserve=mode "$new/$f" "$TREE/$f.tmp~"
 		mv -f "$TREE/$f.tmp~" "$TREE/$f"
 		n=$((n + 1))
 	done
 	for f in $(files_in "$STATE/applied"); do
 		[ ! -e "$new/$f" ] || continue
-		# A copy, not a link: it must be newer than what was built from it.
+		# It must be newer than what was built from it.
 		cp --preserve=mode "$PRISTINE/$f" "$TREE/$f.tmp~"
 		mv -f "$TREE/$f.tmp~" "$TREE/$f"
 		n=$((n + 1))
