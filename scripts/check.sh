@@ -58,6 +58,8 @@ run_one()
 	case $kind in
 	kernel) run_checkpatch '' "$@" ;;
 	user) run_checkpatch $IGNORE_USER "$@" ;;
+	# TP_PROTO( and its like end a line.
+	trace) run_checkpatch OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT "$@" ;;
 	test) run_checkpatch $IGNORE_TEST "$@" ;;
 	shim) run_checkpatch $IGNORE_SHIM "$@" ;;
 	# Not in the tree: the way there and back.
@@ -184,7 +186,8 @@ program()
 [ ! -e vm/vm.mk ] || program golden '^vm/'
 files test 8 '^tools/testing/.*\.[chS]$' '^tools/testing/dma-buf/include/'
 files user 15 '^samples/.*\.[chS]$'
-files kernel 8 '^(arch|drivers|include|virt)/.*\.[chS]$'
+files kernel 8 '^(arch|drivers|include|virt)/.*\.[chS]$' '^include/trace/'
+files trace 8 '^include/trace/.*\.h$'
 files shim 20 '^tools/testing/dma-buf/include/.*\.h$'
 files init 6 '^vm/.*\.[chS]$'
 files hook 20 '^hooks/.*\.patch$'

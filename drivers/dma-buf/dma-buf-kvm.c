@@ -59,6 +59,7 @@ static int dma_buf_kvm_take(struct dma_buf_attachment *attach, void *cookie,
 		.index = extent->offset >> PAGE_SHIFT,
 		.nr_pages = extent->nr_pages,
 		.kind = extent->kind,
+		.flags = extent->flags,
 	};
 
 	if (extent->kind == DMA_BUF_EXTENT_RAM)

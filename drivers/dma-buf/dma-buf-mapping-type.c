@@ -8,16 +8,34 @@
 #include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/module.h>
+#include <linux/overflow.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include <trace/events/dma_buf.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/dma_buf_mapping.h>
+
 /* What an exporter without a table offers. */
-static const struct dma_buf_mapping_exp dma_buf_sgt_only[] = {
+static const struct dma_buf_mapping_exp dma_buf_sgt_pinned[] = {
 	DMA_BUF_EMAPPING_SGT(),
 	{ }
 };
+
+/* The same with &dma_buf_ops.pin, which says that it moves buffers. */
+static const struct dma_buf_mapping_exp dma_buf_sgt_dynamic[] = {
+	DMA_BUF_EMAPPING_SGT(.flavour = DMA_BUF_FLAVOUR_DYNAMIC),
+	{ }
+};
+
+static const struct dma_buf_mapping_exp *
+dma_buf_mapping_table(const struct dma_buf_ops *ops)
+{
+	if (ops->mappings)
+		return ops->mappings;
+	return ops->pin ? dma_buf_sgt_dynamic : dma_buf_sgt_pinned;
+}
 
 static int dma_buf_sgt_match(struct dma_buf *dmabuf,
 			     const struct dma_buf_mapping_exp *exp,
@@ -73,11 +91,9 @@ bool dma_buf_mapping_is_sgt(const struct dma_buf_attachment *attach)
  */
 bool dma_buf_mapping_ops_valid(const struct dma_buf_ops *ops)
 {
-	const struct dma_buf_mapping_exp *exp = ops->mappings;
+	const struct dma_buf_mapping_exp *exp = dma_buf_mapping_table(ops);
 
-	if (!exp)
-		exp = dma_buf_sgt_only;
-	else if (!exp->type)
+	if (!exp->type)
 		return false;
 
 	for (; exp->type; exp++)
@@ -91,7 +107,9 @@ static int dma_buf_mapping_try(struct dma_buf *dmabuf,
 			       const struct dma_buf_mapping_exp *exp,
 			       const struct dma_buf_mapping_match *imp)
 {
-	if (exp->type != imp->type)
+	if (exp->type != imp->type || (imp->refuse & BIT(exp->flavour)))
+		return -EOPNOTSUPP;
+	if (exp->offered && !exp->offered(dmabuf))
 		return -EOPNOTSUPP;
 	if (!exp->type->match)
 		return 0;
@@ -104,11 +122,11 @@ static int dma_buf_mapping_negotiate(struct dma_buf_attachment *attach,
 				     size_t nr_offers)
 {
 	struct dma_buf *dmabuf = attach->dmabuf;
-	const struct dma_buf_mapping_exp *exp = dmabuf->ops->mappings;
+	const struct dma_buf_mapping_exp *exp;
 	size_t i;
 	int ret;
 
-	for (exp = exp ?: dma_buf_sgt_only; exp->type; exp++) {
+	for (exp = dma_buf_mapping_table(dmabuf->ops); exp->type; exp++) {
 		for (i = 0; i < nr_offers; i++) {
 			ret = dma_buf_mapping_try(dmabuf, exp, &offers[i]);
 			if (ret == -EOPNOTSUPP)
@@ -128,6 +146,8 @@ static int dma_buf_mapping_negotiate(struct dma_buf_attachment *attach,
 static void dma_buf_mapping_trace_attach(struct dma_buf_attachment *attach)
 {
 	struct dma_buf *dmabuf = attach->dmabuf;
+
+	trace_dma_buf_mapping_attach(attach);
 
 	/* As for every tracepoint of dma-buf: lockdep shall see the lock. */
 	if (!IS_ENABLED(CONFIG_LOCKDEP) &&
@@ -242,10 +262,13 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_attach, "DMA_BUF");
  * dma_buf_mapping_detach - undo what negotiation set up
  * @attach: attachment that is no longer on the list of its buffer
  *
- * For dma_buf_detach(), after &dma_buf_ops.detach.
+ * For dma_buf_detach(), after &dma_buf_ops.detach. Warns if the importer forgot
+ * to unmap.
  */
 void dma_buf_mapping_detach(struct dma_buf_attachment *attach)
 {
+	WARN_ON_ONCE(attach->nr_maps);
+
 	if (attach->map_type->detach)
 		attach->map_type->detach(attach);
 	module_put(attach->map_type->owner);
@@ -254,20 +277,99 @@ void dma_buf_mapping_detach(struct dma_buf_attachment *attach)
 /**
  * dma_buf_mapping_invalidate - pass an invalidation on to one attachment
  * @attach: the attachment
+ * @offset: where it starts in the buffer, in bytes
+ * @length: how long it is, in bytes
  *
  * For dma_buf_invalidate_mappings(). The type hears of it first, since it may
  * have a fill in progress that must not go on.
  */
-void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach)
+void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach, u64 offset,
+				u64 length)
 {
+	const struct dma_buf_attach_ops *ops = attach->importer_ops;
+
 	dma_resv_assert_held(attach->dmabuf->resv);
+
+	trace_dma_buf_mapping_invalidate(attach, offset, length);
 
 	if (attach->map_type->invalidate)
 		attach->map_type->invalidate(attach);
 
-	if (attach->importer_ops && attach->importer_ops->invalidate_mappings)
-		attach->importer_ops->invalidate_mappings(attach);
+	if (!ops)
+		return;
+	if (ops->invalidate_range && length < attach->dmabuf->size)
+		ops->invalidate_range(attach, offset, length);
+	else if (ops->invalidate_mappings)
+		ops->invalidate_mappings(attach);
+	else
+		return;
+
+	/* Types that need invalidation are done with the buffer on return. */
+	WARN_ON_ONCE(attach->map_type->needs_invalidate && attach->nr_maps &&
+		     length == attach->dmabuf->size);
 }
+
+/**
+ * dma_buf_invalidate_range - take back a part of a buffer
+ * @dmabuf: the buffer
+ * @offset: where it starts, in bytes
+ * @length: how long it is, in bytes, not 0
+ *
+ * As dma_buf_invalidate_mappings(), but mappings of the rest of the buffer can
+ * stay. Importers without &dma_buf_attach_ops.invalidate_range, and those that
+ * agreed on a row whose granule says that this does not happen, lose the whole
+ * buffer.
+ *
+ * Only for exporters. Both @offset and @length must be multiples of
+ * &dma_buf_mapping_exp.inval_granule of every row that was agreed on; warns
+ * where they are not.
+ *
+ * Context: the reservation lock is held.
+ */
+void dma_buf_invalidate_range(struct dma_buf *dmabuf, u64 offset, u64 length)
+{
+	struct dma_buf_attachment *attach;
+	u64 granule, end;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	if (WARN_ON_ONCE(!length || check_add_overflow(offset, length, &end) ||
+			 end > dmabuf->size))
+		return;
+
+	list_for_each_entry(attach, &dmabuf->attachments, node) {
+		granule = attach->map_exp->inval_granule;
+		if (!granule || WARN_ON_ONCE(offset % granule || length % granule))
+			dma_buf_mapping_invalidate(attach, 0, dmabuf->size);
+		else
+			dma_buf_mapping_invalidate(attach, offset, length);
+	}
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_invalidate_range, "DMA_BUF");
+
+/**
+ * dma_buf_mappings_allowed - tell importers that they may map again
+ * @dmabuf: a buffer that was revoked
+ *
+ * Only for exporters, once mapping works again. An importer that maps on demand
+ * need not be told. One that does not, and that has
+ * &dma_buf_attach_ops.mappings_allowed, can map now.
+ *
+ * Context: the reservation lock is held, and stays held from the change of the
+ * exporter's state to this call.
+ */
+void dma_buf_mappings_allowed(struct dma_buf *dmabuf)
+{
+	struct dma_buf_attachment *attach;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	list_for_each_entry(attach, &dmabuf->attachments, node)
+		if (attach->importer_ops &&
+		    attach->importer_ops->mappings_allowed)
+			attach->importer_ops->mappings_allowed(attach);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_mappings_allowed, "DMA_BUF");
 
 /**
  * dma_buf_mapping_show - describe an attachment in debugfs

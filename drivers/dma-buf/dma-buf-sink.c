@@ -131,7 +131,8 @@ static int dma_buf_sink_check(struct dma_buf_sink *sink,
 {
 	u64 size;
 
-	if (WARN_ON_ONCE(extent->flags || !extent->nr_pages ||
+	if (WARN_ON_ONCE((extent->flags & ~DMA_BUF_EXTENT_READONLY) ||
+			 !extent->nr_pages ||
 			 !PAGE_ALIGNED(extent->offset) ||
 			 check_shl_overflow(extent->nr_pages, PAGE_SHIFT, &size) ||
 			 check_add_overflow(extent->offset, size, end) ||
@@ -279,3 +280,44 @@ int dma_buf_sink_run(struct dma_buf_attachment *attach, u64 offset, u64 length,
 		return -EINVAL;
 	return 0;
 }
+
+/**
+ * dma_buf_prepare_attachment - have the exporter make memory available
+ * @attach: attachment of a type that is built on extents
+ * @offset: where the range starts in the buffer, in bytes
+ * @length: how long it is, in bytes, not 0
+ *
+ * For an importer that was told -EAGAIN, or that wants allocation and clearing
+ * done before it takes locks. Maps nothing and promises nothing.
+ *
+ * Context: process context, may sleep. The reservation lock must not be held.
+ *
+ * Return: 0, also if the exporter has nothing to prepare, or an error:
+ *
+ * * -EINVAL: the attachment is of another type, or the range is empty or not
+ *   inside the buffer. Warns.
+ * * -EINTR: a signal is pending
+ * * any other error of &dma_buf_extent_ops.prepare
+ */
+int dma_buf_prepare_attachment(struct dma_buf_attachment *attach, u64 offset,
+			       u64 length)
+{
+	const struct dma_buf_extent_ops *ops;
+	u64 end;
+	int ret;
+
+	might_sleep();
+
+	if (WARN_ON_ONCE(!attach->sink || !length ||
+			 check_add_overflow(offset, length, &end) ||
+			 end > attach->dmabuf->size))
+		return -EINVAL;
+
+	ops = attach->map_exp->ops;
+	if (!ops->prepare)
+		return 0;
+
+	ret = ops->prepare(attach, offset, length);
+	return ret == -ERESTARTSYS ? -EINTR : ret;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_prepare_attachment, "DMA_BUF");

@@ -6,6 +6,7 @@
 #ifndef __DMA_BUF_EXTENT_H__
 #define __DMA_BUF_EXTENT_H__
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct dma_buf_attachment;
@@ -57,12 +58,15 @@ enum dma_buf_extent_kind {
 	DMA_BUF_EXTENT_MMIO_CACHEABLE,
 };
 
+/* The memory must not be written, whatever the importer asked for. */
+#define DMA_BUF_EXTENT_READONLY		BIT(0)
+
 /**
  * struct dma_buf_extent - a contiguous piece of a buffer
  * @offset: where it starts in the buffer, in bytes, page aligned
  * @nr_pages: how long it is, in pages, not 0
  * @kind: what the memory is
- * @flags: must be 0
+ * @flags: DMA_BUF_EXTENT_READONLY or 0
  * @page: first page, for DMA_BUF_EXTENT_RAM. The pages must follow each other
  *	in one folio, or in one allocation that stays whole.
  * @mmio: for every other kind
@@ -85,6 +89,14 @@ struct dma_buf_extent {
 
 /**
  * struct dma_buf_extent_ops - what an exporter of extents implements
+ * @prepare: [optional] make @length bytes from @offset available: allocate,
+ *	clear, bring back from swap.
+ *
+ *	Called without the reservation lock, in process context, after fill
+ *	said -EAGAIN, or ahead of it by an importer that knows what it will map.
+ *	What it prepared may be gone again when fill is called.
+ *
+ *	Returns 0; -EINTR, -ENOMEM, or why the memory cannot be had.
  * @fill: give the extents that cover @length bytes from @offset to @sink.
  *
  *	Called with the reservation lock held, in process context. It may sleep
@@ -101,10 +113,12 @@ struct dma_buf_extent {
  *
  *	Returns 0 once dma_buf_sink_add() returned 1 or the window is covered;
  *	-ENODEV while the buffer is revoked; -EAGAIN when the caller should try
- *	again soon; -EINTR or -ERESTARTSYS, -ENOMEM, -EHWPOISON; an error of
- *	dma_buf_sink_add() as it is.
+ *	again soon, after prepare if there is one; -EINTR or -ERESTARTSYS,
+ *	-ENOMEM, -EHWPOISON; an error of dma_buf_sink_add() as it is.
  */
 struct dma_buf_extent_ops {
+	int (*prepare)(struct dma_buf_attachment *attach, u64 offset,
+		       u64 length);
 	int (*fill)(struct dma_buf_attachment *attach,
 		    struct dma_buf_sink *sink, u64 offset, u64 length,
 		    bool write);
@@ -112,5 +126,9 @@ struct dma_buf_extent_ops {
 
 int dma_buf_sink_add(struct dma_buf_sink *sink,
 		     const struct dma_buf_extent *extent);
+
+/* For importers of types that are built on extents. */
+int dma_buf_prepare_attachment(struct dma_buf_attachment *attach, u64 offset,
+			       u64 length);
 
 #endif /* __DMA_BUF_EXTENT_H__ */

@@ -14,6 +14,7 @@
  * @nr_pages: how long it is, in pages
  * @pfn: host page frame number of its first page
  * @kind: what the memory is
+ * @flags: as in &struct dma_buf_extent
  *
  * The bounds are those that the exporter gave, not clipped to the window, so
  * that KVM can choose the page size.
@@ -23,6 +24,7 @@ struct dma_buf_kvm_extent {
 	u64 nr_pages;
 	unsigned long pfn;
 	enum dma_buf_extent_kind kind;
+	u32 flags;
 };
 
 /**
@@ -38,11 +40,15 @@ struct dma_buf_kvm_ops {
 
 extern const struct dma_buf_mapping_type dma_buf_mapping_kvm_type;
 
-/* Exporter: the fill op of @_ops serves KVM. */
-#define DMA_BUF_EMAPPING_KVM(_ops)					\
+/*
+ * Exporter: the fill op of @_ops serves KVM. More members of the row may
+ * follow, as ".flavour = ...".
+ */
+#define DMA_BUF_EMAPPING_KVM(_ops, ...)					\
 	{								\
 		.type = &dma_buf_mapping_kvm_type,			\
 		.ops = DMA_BUF_MAPPING_TYPED(struct dma_buf_extent_ops, _ops), \
+		##__VA_ARGS__						\
 	}
 
 /* Importer: KVM, with the install op that is used until detach. */

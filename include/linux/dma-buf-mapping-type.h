@@ -49,6 +49,15 @@ struct seq_file;
  *   &dma_buf_attachment.map_exp and the importer's offer in
  *   &dma_buf_attachment.map_imp. It is fixed until dma_buf_detach().
  *
+ * Flavour
+ *   Whether the memory can be taken away while it is mapped, and whether it
+ *   comes back elsewhere. It goes with a row, and an importer may refuse it.
+ *
+ * Invalidation
+ *   The exporter takes memory back: for good, for some time, or in order to
+ *   move it. It is told to importers before it takes effect, under the
+ *   reservation lock, for the whole buffer or for a range.
+ *
  * Negotiation runs without the reservation lock and before
  * &dma_buf_ops.attach, and it reads &dma_buf.ops anew for each attachment,
  * because some exporters replace that pointer after dma_buf_export(). Hence
@@ -91,14 +100,37 @@ struct dma_buf_mapping_type {
 };
 
 /**
+ * enum dma_buf_flavour - what may happen to memory that is mapped
+ * @DMA_BUF_FLAVOUR_PINNED: it stays until the buffer is released
+ * @DMA_BUF_FLAVOUR_REVOCABLE: it does not move, but can be taken away, and
+ *	given back, at any time
+ * @DMA_BUF_FLAVOUR_DYNAMIC: it can move or be taken away at any time
+ */
+enum dma_buf_flavour {
+	DMA_BUF_FLAVOUR_PINNED,
+	DMA_BUF_FLAVOUR_REVOCABLE,
+	DMA_BUF_FLAVOUR_DYNAMIC,
+};
+
+/**
  * struct dma_buf_mapping_exp - a row of an exporter's table
  * @type: the type that is offered; NULL ends the table
  * @ops: what the exporter implements for @type. Set it only through the macro
  *	of that type, such as DMA_BUF_EMAPPING_KVM(), which checks its type.
+ * @offered: [optional] whether this buffer offers the row. Called without the
+ *	reservation lock; what it looks at must not change during the life of
+ *	the buffer.
+ * @flavour: what may happen to the memory
+ * @inval_granule: dma_buf_invalidate_range() is only ever called with multiples
+ *	of this many bytes. A mapper need not keep smaller pieces apart. 0 says
+ *	that only the whole buffer is ever invalidated.
  */
 struct dma_buf_mapping_exp {
 	const struct dma_buf_mapping_type *type;
 	const void *ops;
+	bool (*offered)(struct dma_buf *dmabuf);
+	enum dma_buf_flavour flavour;
+	u64 inval_granule;
 };
 
 /**
@@ -106,6 +138,8 @@ struct dma_buf_mapping_exp {
  * @type: the type that the importer can use
  * @ops: what the importer implements for @type. Set it only through the macro
  *	of that type, such as DMA_BUF_IMAPPING_KVM(), which checks its type.
+ * @refuse: flavours that the importer cannot live with, a mask of
+ *	BIT(enum dma_buf_flavour)
  * @sgt: data of the SGT type
  * @sgt.dev: device that will do the DMA
  * @sgt.allow_p2p: the importer copes with peer memory that has no struct page
@@ -113,6 +147,7 @@ struct dma_buf_mapping_exp {
 struct dma_buf_mapping_match {
 	const struct dma_buf_mapping_type *type;
 	const void *ops;
+	unsigned int refuse;
 	union {
 		struct {
 			struct device *dev;
@@ -129,9 +164,12 @@ struct dma_buf_mapping_match {
 
 extern const struct dma_buf_mapping_type dma_buf_mapping_sgt_type;
 
-/* Exporter: &dma_buf_ops.map_dma_buf and unmap_dma_buf serve importers. */
-#define DMA_BUF_EMAPPING_SGT()						\
-	{ .type = &dma_buf_mapping_sgt_type }
+/*
+ * Exporter: &dma_buf_ops.map_dma_buf and unmap_dma_buf serve importers. More
+ * members of the row may follow, as ".flavour = ...".
+ */
+#define DMA_BUF_EMAPPING_SGT(...)					\
+	{ .type = &dma_buf_mapping_sgt_type, ##__VA_ARGS__ }
 
 /* Importer: wants DMA addresses for @_dev in a scatterlist. */
 #define DMA_BUF_IMAPPING_SGT(_dev, _allow_p2p)				\
@@ -147,11 +185,15 @@ dma_buf_mapping_attach(struct dma_buf *dmabuf,
 		       const struct dma_buf_attach_ops *importer_ops,
 		       void *importer_priv);
 
+void dma_buf_invalidate_range(struct dma_buf *dmabuf, u64 offset, u64 length);
+void dma_buf_mappings_allowed(struct dma_buf *dmabuf);
+
 /* For drivers/dma-buf/dma-buf.c only. */
 bool dma_buf_mapping_ops_valid(const struct dma_buf_ops *ops);
 bool dma_buf_mapping_is_sgt(const struct dma_buf_attachment *attach);
 void dma_buf_mapping_detach(struct dma_buf_attachment *attach);
-void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach);
+void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach, u64 offset,
+				u64 length);
 void dma_buf_mapping_show(struct seq_file *s,
 			  struct dma_buf_attachment *attach);
 

@@ -16,6 +16,8 @@
 #include <linux/jiffies.h>
 #include <linux/kvm_dmabuf.h>
 #include <linux/kvm_host.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/rcuwait.h>
@@ -74,14 +76,13 @@ static void kvm_dmabuf_release_memslots(struct kvm *kvm)
 		rcuwait_wake_up(&kvm->mn_memslots_update_rcuwait);
 }
 
-static void kvm_dmabuf_zap(struct kvm_dmabuf *binding,
-			   struct kvm_memory_slot *slot)
+static void kvm_dmabuf_zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot,
+				gfn_t start, gfn_t end)
 {
-	struct kvm *kvm = binding->kvm;
 	struct kvm_gfn_range range = {
 		.slot = slot,
-		.start = binding->base_gfn,
-		.end = binding->base_gfn + binding->npages,
+		.start = start,
+		.end = end,
 		.attr_filter = KVM_FILTER_SHARED,
 		.may_block = true,
 	};
@@ -97,41 +98,65 @@ static void kvm_dmabuf_zap(struct kvm_dmabuf *binding,
 }
 
 /*
- * The exporter takes its memory back. When this returns, the guest can no
- * longer reach it. Called with dma_resv held, in any context that may sleep,
- * reclaim included; allocates nothing.
+ * Pages of the slice that the exporter takes back. When this returns, the guest
+ * can no longer reach them. Called with dma_resv held, in any context that may
+ * sleep, reclaim included; allocates nothing.
  *
  * A slot that is not found has been flushed on its way out, or was not yet
  * active and has no page table entry.
  */
-static void kvm_dmabuf_invalidate(struct dma_buf_attachment *attach)
+static void kvm_dmabuf_zap(struct kvm_dmabuf *binding, u64 first, u64 npages)
 {
-	struct kvm_dmabuf *binding = attach->importer_priv;
+	gfn_t start = binding->base_gfn + first;
 	struct kvm *kvm = binding->kvm;
 	struct kvm_memory_slot *slot;
 	int idx;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	if (!binding->maybe_mapped)
-		return;
 
 	kvm_dmabuf_hold_memslots(kvm);
 	idx = srcu_read_lock(&kvm->srcu);
 
 	slot = id_to_memslot(__kvm_memslots(kvm, binding->as_id), binding->id);
 	if (slot)
-		kvm_dmabuf_zap(binding, slot);
+		kvm_dmabuf_zap_slot(kvm, slot, start, start + npages);
 
 	srcu_read_unlock(&kvm->srcu, idx);
 	kvm_dmabuf_release_memslots(kvm);
+}
 
+static void kvm_dmabuf_invalidate(struct dma_buf_attachment *attach)
+{
+	struct kvm_dmabuf *binding = attach->importer_priv;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	if (!binding->maybe_mapped)
+		return;
+
+	kvm_dmabuf_zap(binding, 0, binding->npages);
 	binding->maybe_mapped = false;
+}
+
+/* What is left may still be mapped, so maybe_mapped stays as it is. */
+static void kvm_dmabuf_invalidate_range(struct dma_buf_attachment *attach,
+					u64 offset, u64 length)
+{
+	struct kvm_dmabuf *binding = attach->importer_priv;
+	u64 start = offset >> PAGE_SHIFT;
+	u64 end = DIV_ROUND_UP_ULL(offset + length, PAGE_SIZE);
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	start = max(start, binding->index);
+	end = min(end, binding->index + binding->npages);
+
+	if (binding->maybe_mapped && start < end)
+		kvm_dmabuf_zap(binding, start - binding->index, end - start);
 }
 
 static const struct dma_buf_attach_ops kvm_dmabuf_attach_ops = {
 	.allow_peer2peer = true,
 	.invalidate_mappings = kvm_dmabuf_invalidate,
+	.invalidate_range = kvm_dmabuf_invalidate_range,
 };
 
 static int kvm_dmabuf_install(void *cookie,
@@ -344,6 +369,10 @@ int kvm_dmabuf_lock_extent(struct kvm_memory_slot *slot, gfn_t gfn,
 
 err_unlock:
 	dma_resv_unlock(resv);
+	if (r == -EAGAIN)
+		r = dma_buf_prepare_attachment(binding->attach,
+					       extent->index << PAGE_SHIFT,
+					       PAGE_SIZE) ?: -EAGAIN;
 	return r;
 }
 

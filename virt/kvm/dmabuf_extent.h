@@ -25,7 +25,7 @@ static inline void kvm_dmabuf_extent_join(struct dma_buf_kvm_extent *have,
 {
 	if (next->index == have->index + have->nr_pages &&
 	    next->pfn == have->pfn + have->nr_pages &&
-	    next->kind == have->kind)
+	    next->kind == have->kind && next->flags == have->flags)
 		have->nr_pages += next->nr_pages;
 	else if (!kvm_dmabuf_extent_holds(have, index))
 		*have = *next;

@@ -7,6 +7,7 @@
 #include "host.h"
 
 #include <trace/events/dma_buf.h>
+#include <trace/events/dma_buf_mapping.h>
 
 #define HOST_MAX_ALLOCS	64
 
@@ -133,6 +134,11 @@ void dma_resv_unlock(struct dma_resv *resv)
 	host.locks--;
 }
 
+void might_sleep(void)
+{
+	host.might_sleep++;
+}
+
 spinlock_t *guard_spinlock_enter(spinlock_t *lock)
 {
 	WARN_ON(lock->locked);
@@ -161,6 +167,23 @@ void trace_dma_buf_dynamic_attach(struct dma_buf *dmabuf,
 	host_trace("traced");
 	host.traced_dynamic = is_dynamic;
 	host.traced_dev = dev;
+}
+
+void trace_dma_buf_mapping_attach(struct dma_buf_attachment *attach)
+{
+	assert_non_null(attach->map_type);
+	assert_non_null(attach->map_exp);
+	host.traced_attach = attach;
+	host.traced_attaches++;
+}
+
+void trace_dma_buf_mapping_invalidate(struct dma_buf_attachment *attach,
+				      u64 offset, u64 length)
+{
+	host.traced_attach = attach;
+	host.traced_offset = offset;
+	host.traced_length = length;
+	host.traced_invalidations++;
 }
 
 void list_add(struct list_head *node, struct list_head *head)
@@ -290,11 +313,10 @@ void host_detach(struct dma_buf_attachment *attach)
 
 void host_invalidate(struct dma_buf *dmabuf)
 {
-	struct list_head *node;
+	struct dma_buf_attachment *attach;
 
-	for (node = dmabuf->attachments.next; node != &dmabuf->attachments; node = node->next)
-		dma_buf_mapping_invalidate((struct dma_buf_attachment *)((char *)node -
-			offsetof(struct dma_buf_attachment, node)));
+	list_for_each_entry(attach, &dmabuf->attachments, node)
+		dma_buf_mapping_invalidate(attach, 0, dmabuf->size);
 }
 
 unsigned int host_seed(void)

@@ -37,6 +37,7 @@ struct host {
 
 	int refs;		/* of modules, not put yet */
 	int locks;		/* held */
+	int might_sleep;	/* said so */
 
 	/* What happened, in order: a word for each event. */
 	char trace[256];
@@ -45,6 +46,13 @@ struct host {
 	bool tracing;
 	bool traced_dynamic;
 	struct device *traced_dev;
+
+	/* The tracepoints of mapping types, which see every attachment. */
+	int traced_attaches;
+	int traced_invalidations;
+	struct dma_buf_attachment *traced_attach;
+	u64 traced_offset;
+	u64 traced_length;
 
 	/* What was printed to a seq_file. */
 	char seq[256];

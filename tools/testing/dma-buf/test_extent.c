@@ -125,6 +125,26 @@ static void join_keeps_kinds_apart(void)
 	assert_int_equal(have.kind, DMA_BUF_EXTENT_MMIO);
 }
 
+static void join_keeps_flags_apart(void)
+{
+	struct dma_buf_kvm_extent have = ram(4, 2, 100), next = ram(6, 3, 102);
+
+	next.flags = DMA_BUF_EXTENT_READONLY;
+	kvm_dmabuf_extent_join(&have, 4, &next);
+	assert_same(&have, 4, 2, 100);
+	assert_int_equal(have.flags, 0);
+	kvm_dmabuf_extent_join(&have, 6, &next);
+	assert_same(&have, 6, 3, 102);
+	assert_int_equal(have.flags, DMA_BUF_EXTENT_READONLY);
+
+	/* Two that cannot be written are one. */
+	next = ram(9, 1, 105);
+	next.flags = DMA_BUF_EXTENT_READONLY;
+	kvm_dmabuf_extent_join(&have, 6, &next);
+	assert_same(&have, 6, 4, 102);
+	assert_int_equal(have.flags, DMA_BUF_EXTENT_READONLY);
+}
+
 static void join_needs_the_next_page(void)
 {
 	struct dma_buf_kvm_extent have = ram(4, 2, 100), next = ram(7, 3, 102);
@@ -134,25 +154,29 @@ static void join_needs_the_next_page(void)
 }
 
 /*
- * Four extents of one or two pages, each of which goes on or jumps in memory and
- * is of one of two kinds: every combination, seen from every page.
+ * Four extents of one or two pages, each of which goes on or jumps in memory, is
+ * of one of two kinds and may be written or not: every combination, seen from
+ * every page.
  */
 static void join_every_combination(void)
 {
 	unsigned int combination, bits, i, n, index, nr_pages, start, stop;
 
-	for (combination = 0; combination < 1 << 12; combination++) {
+	for (combination = 0; combination < 1 << 16; combination++) {
 		struct dma_buf_kvm_extent extents[4], have;
 		unsigned long pfn[8], next_pfn = 100;
+		u32 flags[8];
 		enum dma_buf_extent_kind kind[8];
 
 		bits = combination;
 		nr_pages = 0;
-		for (n = 0; n < 4; n++, bits >>= 3) {
+		for (n = 0; n < 4; n++, bits >>= 4) {
 			next_pfn += bits & 1 ? 10 : 0;
 			extents[n] = ram(nr_pages, bits & 2 ? 2 : 1, next_pfn);
 			extents[n].kind = bits & 4 ? DMA_BUF_EXTENT_MMIO : DMA_BUF_EXTENT_RAM;
+			extents[n].flags = bits & 8 ? DMA_BUF_EXTENT_READONLY : 0;
 			for (i = 0; i < extents[n].nr_pages; i++) {
+				flags[nr_pages] = extents[n].flags;
 				pfn[nr_pages] = next_pfn++;
 				kind[nr_pages++] = extents[n].kind;
 			}
@@ -160,11 +184,13 @@ static void join_every_combination(void)
 
 		for (index = 0; index < nr_pages; index++) {
 			for (start = index; start && pfn[start - 1] + 1 == pfn[start] &&
-			     kind[start - 1] == kind[start]; start--)
+			     kind[start - 1] == kind[start] &&
+			     flags[start - 1] == flags[start]; start--)
 				;
 			for (stop = index + 1; stop < nr_pages &&
 			     pfn[stop - 1] + 1 == pfn[stop] &&
-			     kind[stop - 1] == kind[stop]; stop++)
+			     kind[stop - 1] == kind[stop] &&
+			     flags[stop - 1] == flags[stop]; stop++)
 				;
 
 			memset(&have, 0, sizeof(have));
@@ -174,6 +200,7 @@ static void join_every_combination(void)
 			assert_int_equal(have.nr_pages, stop - start);
 			assert_int_equal(have.pfn, pfn[start]);
 			assert_int_equal(have.kind, kind[start]);
+			assert_int_equal(have.flags, flags[start]);
 		}
 	}
 }
@@ -365,6 +392,7 @@ static const struct host_test tests[] = {
 	TEST(join_drops_what_is_elsewhere),
 	TEST(join_ignores_what_comes_after),
 	TEST(join_keeps_kinds_apart),
+	TEST(join_keeps_flags_apart),
 	TEST(join_needs_the_next_page),
 	TEST(join_every_combination),
 	TEST(fits_every_combination),

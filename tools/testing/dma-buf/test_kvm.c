@@ -15,6 +15,7 @@ static struct dma_buf_extent given[NR_PAGES];
 static unsigned int nr_given;
 static bool written;
 static bool moves;
+static bool moves_range;
 
 /* KVM was given these. */
 static struct dma_buf_kvm_extent installed[NR_PAGES];
@@ -37,6 +38,8 @@ static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 		ret = dma_buf_sink_add(sink, &given[i]);
 	if (moves)
 		host_invalidate(attach->dmabuf);
+	if (moves_range)
+		dma_buf_invalidate_range(attach->dmabuf, 8 * PAGE_SIZE, PAGE_SIZE);
 	return ret < 0 ? ret : 0;
 }
 
@@ -73,6 +76,12 @@ static void importer_invalidate(struct dma_buf_attachment *attach)
 	host_trace("importer-invalidate");
 }
 
+static void importer_invalidate_range(struct dma_buf_attachment *attach,
+				      u64 offset, u64 length)
+{
+	host_trace("importer-range");
+}
+
 static const struct dma_buf_extent_ops extent_ops = { .fill = fill };
 static const struct dma_buf_kvm_ops kvm_ops = { .install = install };
 
@@ -80,8 +89,9 @@ static const struct dma_buf_extent_ops no_fill = { };
 static const struct dma_buf_kvm_ops no_install = { };
 
 static const struct dma_buf_mapping_exp table[] = {
-	DMA_BUF_EMAPPING_KVM(&extent_ops),
-	DMA_BUF_EMAPPING_SGT(),
+	DMA_BUF_EMAPPING_KVM(&extent_ops, .flavour = DMA_BUF_FLAVOUR_DYNAMIC,
+			     .inval_granule = PAGE_SIZE),
+	DMA_BUF_EMAPPING_SGT(.flavour = DMA_BUF_FLAVOUR_REVOCABLE),
 	{ }
 };
 
@@ -110,6 +120,7 @@ static const struct dma_buf_ops ops_legacy = {
 
 static const struct dma_buf_attach_ops importer_ops = {
 	.invalidate_mappings = importer_invalidate,
+	.invalidate_range = importer_invalidate_range,
 };
 
 static void init(const struct dma_buf_ops *exporter_ops)
@@ -118,6 +129,7 @@ static void init(const struct dma_buf_ops *exporter_ops)
 	nr_installed = 0;
 	install_fails_at = 0;
 	moves = false;
+	moves_range = false;
 	host_dmabuf_init(&dmabuf, exporter_ops, NR_PAGES * PAGE_SIZE);
 	host_folio(0, NR_PAGES);
 }
@@ -322,6 +334,30 @@ static void mmio_becomes_pfns(void)
 	host_detach(attach);
 }
 
+static void flags_are_passed_on(void)
+{
+	struct dma_buf_attachment *attach = attach_kvm();
+
+	give_ram(2, 2);
+	give_ram(4, 2);
+	given[1].flags = DMA_BUF_EXTENT_READONLY;
+	assert_int_equal(map(attach, 2, 4), 0);
+	assert_int_equal(nr_installed, 2);
+	assert_int_equal(installed[0].flags, 0);
+	assert_int_equal(installed[1].flags, DMA_BUF_EXTENT_READONLY);
+	host_detach(attach);
+}
+
+static void macros_take_what_else_a_row_says(void)
+{
+	struct dma_buf_attachment *attach = attach_kvm();
+
+	assert_int_equal(attach->map_exp->flavour, DMA_BUF_FLAVOUR_DYNAMIC);
+	assert_int_equal(attach->map_exp->inval_granule, PAGE_SIZE);
+	assert_int_equal(table[1].flavour, DMA_BUF_FLAVOUR_REVOCABLE);
+	host_detach(attach);
+}
+
 static void bounds_are_not_clipped(void)
 {
 	struct dma_buf_attachment *attach = attach_kvm();
@@ -458,6 +494,62 @@ static void invalidation_of_what_was_installed(void)
 	host_detach(attach);
 }
 
+static void range_reaches_kvm(void)
+{
+	struct dma_buf_attachment *attach = attach_kvm();
+
+	host.trace[0] = '\0';
+	dma_resv_lock(dmabuf.resv, NULL);
+	dma_buf_invalidate_range(&dmabuf, 3 * PAGE_SIZE, PAGE_SIZE);
+	dma_resv_unlock(dmabuf.resv);
+	host_assert_trace("lock importer-range unlock");
+	host_detach(attach);
+}
+
+/* A range elsewhere too: what fill gave may have been found before the move. */
+static void range_while_filling(void)
+{
+	struct dma_buf_attachment *attach = attach_kvm();
+
+	host_expect_warnings(1);
+	give_ram(3, 1);
+	moves_range = true;
+	host.trace[0] = '\0';
+	assert_int_equal(map(attach, 3, 1), -EAGAIN);
+	host_assert_trace("lock importer-range unlock");
+	host_detach(attach);
+}
+
+static void range_before_the_first_extent(void)
+{
+	struct dma_buf_attachment *attach = attach_kvm();
+
+	/* Nothing is given, which is what the warning is about. */
+	host_expect_warnings(1);
+	moves_range = true;
+	assert_int_equal(map(attach, 3, 1), -EINVAL);
+	assert_non_null(strstr(host.warned, "uncovered"));
+	host_detach(attach);
+}
+
+static void prepare_is_for_extents_only(void)
+{
+	struct dma_buf_attachment *attach = attach_kvm();
+
+	/* This exporter has nothing to prepare. */
+	assert_int_equal(dma_buf_prepare_attachment(attach, 0, PAGE_SIZE), 0);
+	host_detach(attach);
+
+	host_expect_warnings(1);
+	init(&ops);
+	attach = dma_buf_mapping_attach(&dmabuf, &DMA_BUF_IMAPPING_SGT(&device, false),
+					1, NULL, NULL);
+	assert_false(IS_ERR(attach));
+	assert_int_equal(dma_buf_prepare_attachment(attach, 0, PAGE_SIZE), -EINVAL);
+	dmabuf.ops = &ops_legacy;
+	host_detach(attach);
+}
+
 static void show(void)
 {
 	struct dma_buf_attachment *attach = attach_kvm();
@@ -483,6 +575,8 @@ static const struct host_test tests[] = {
 	TEST(module_is_pinned_while_attached),
 	TEST(ram_becomes_pfns),
 	TEST(mmio_becomes_pfns),
+	TEST(flags_are_passed_on),
+	TEST(macros_take_what_else_a_row_says),
 	TEST(bounds_are_not_clipped),
 	TEST(every_extent_is_installed),
 	TEST(cookie_is_passed_through),
@@ -494,6 +588,10 @@ static const struct host_test tests[] = {
 	TEST(attachments_have_sinks_of_their_own),
 	TEST(invalidation_reaches_kvm),
 	TEST(invalidation_of_what_was_installed),
+	TEST(range_reaches_kvm),
+	TEST(range_while_filling),
+	TEST(range_before_the_first_extent),
+	TEST(prepare_is_for_extents_only),
 	TEST(show),
 };
 

@@ -16,6 +16,14 @@ static struct {
 	int type_attach;
 	int exporter_attach;
 
+	/* What predicates say, and how often they were asked. */
+	bool offered;
+	int predicates;
+
+	/* The last invalidation of a range. */
+	u64 offset;
+	u64 length;
+
 	/* Seen by the exporter's attach. */
 	struct device *dev;
 	bool peer2peer;
@@ -35,6 +43,14 @@ static int fake_match(struct dma_buf *dmabuf,
 	fake.exp[fake.asked] = exp;
 	fake.imp[fake.asked] = imp;
 	return fake.answers[fake.asked++];
+}
+
+static bool fake_offered(struct dma_buf *dmabuf)
+{
+	assert_false(dmabuf->resv->locked);
+	fake.dmabuf = dmabuf;
+	fake.predicates++;
+	return fake.offered;
 }
 
 static int fake_type_attach(struct dma_buf_attachment *attach)
@@ -119,6 +135,33 @@ static void importer_invalidate(struct dma_buf_attachment *attach)
 	host_trace("importer-invalidate");
 }
 
+static void importer_invalidate_range(struct dma_buf_attachment *attach,
+				      u64 offset, u64 length)
+{
+	host_trace("importer-range");
+	fake.offset = offset;
+	fake.length = length;
+}
+
+/* As a type that counts its maps must, and one that forgets. */
+static void importer_unmaps(struct dma_buf_attachment *attach)
+{
+	host_trace("importer-unmaps");
+	attach->nr_maps = 0;
+}
+
+static void importer_unmaps_range(struct dma_buf_attachment *attach,
+				  u64 offset, u64 length)
+{
+	importer_unmaps(attach);
+}
+
+static void importer_allowed(struct dma_buf_attachment *attach)
+{
+	assert_true(attach->dmabuf->resv->locked);
+	host_trace("importer-allowed");
+}
+
 static const struct dma_buf_mapping_exp table_ab[] = {
 	{ .type = &type_a }, { .type = &type_b }, { }
 };
@@ -140,6 +183,26 @@ static const struct dma_buf_mapping_exp table_invalidate[] = {
 	{ .type = &type_invalidate }, { }
 };
 
+static const struct dma_buf_mapping_exp table_a_if_b[] = {
+	{ .type = &type_a, .offered = fake_offered }, { .type = &type_b }, { }
+};
+
+/* One type in all three flavours. */
+static const struct dma_buf_mapping_exp table_flavours[] = {
+	{ .type = &type_b, .flavour = DMA_BUF_FLAVOUR_DYNAMIC, .offered = fake_offered },
+	{ .type = &type_b, .flavour = DMA_BUF_FLAVOUR_REVOCABLE, .offered = fake_offered },
+	{ .type = &type_b, .flavour = DMA_BUF_FLAVOUR_PINNED, .offered = fake_offered },
+	{ }
+};
+
+static const struct dma_buf_mapping_exp table_granule[] = {
+	{ .type = &type_b, .inval_granule = 2 * PAGE_SIZE },
+	{ .type = &type_a, .inval_granule = PAGE_SIZE },
+	{ .type = &type_c },
+	{ .type = &type_invalidate, .inval_granule = PAGE_SIZE },
+	{ }
+};
+
 #define OPS(_mappings)				\
 {						\
 	.mappings = _mappings,			\
@@ -157,11 +220,28 @@ static const struct dma_buf_ops ops_c = OPS(table_c);
 static const struct dma_buf_ops ops_c_sgt = OPS(table_c_sgt);
 static const struct dma_buf_ops ops_sgt_c = OPS(table_sgt_c);
 static const struct dma_buf_ops ops_invalidate = OPS(table_invalidate);
+static const struct dma_buf_ops ops_a_if_b = OPS(table_a_if_b);
+static const struct dma_buf_ops ops_flavours = OPS(table_flavours);
+static const struct dma_buf_ops ops_granule = OPS(table_granule);
 static const struct dma_buf_ops ops_silent = { .mappings = table_a };
 static const struct dma_buf_ops ops_no_sgt = { .mappings = table_sgt_c };
 
 static const struct dma_buf_attach_ops importer_moves = {
 	.invalidate_mappings = importer_invalidate,
+};
+
+static const struct dma_buf_attach_ops importer_ranges = {
+	.invalidate_mappings = importer_invalidate,
+	.invalidate_range = importer_invalidate_range,
+};
+
+static const struct dma_buf_attach_ops importer_good = {
+	.invalidate_mappings = importer_unmaps,
+	.invalidate_range = importer_unmaps_range,
+};
+
+static const struct dma_buf_attach_ops importer_returns = {
+	.mappings_allowed = importer_allowed,
 };
 
 static const struct dma_buf_attach_ops importer_stays = { };
@@ -327,6 +407,160 @@ static void empty_table_offers_nothing(void)
 
 	init(&ops);
 	assert_error(attach_legacy(), -EOPNOTSUPP);
+}
+
+static void predicate_says_yes(void)
+{
+	init(&ops_a_if_b);
+	fake.offered = true;
+	assert_agreed(attach_to(offers_ba, 2), &type_a);
+	assert_int_equal(fake.predicates, 1);
+	assert_ptr_equal(fake.dmabuf, &dmabuf);
+}
+
+static void predicate_says_no(void)
+{
+	init(&ops_a_if_b);
+	assert_agreed(attach_to(offers_ba, 2), &type_b);
+	assert_int_equal(fake.predicates, 1);
+	/* The type is not asked about what is not offered. */
+	assert_int_equal(fake.asked, 1);
+	assert_ptr_equal(fake.exp[0], &table_a_if_b[1]);
+}
+
+static void predicate_leaves_nothing(void)
+{
+	init(&ops_a_if_b);
+	assert_error(attach_to(offers_a, 1), -EOPNOTSUPP);
+	assert_int_equal(fake.asked, 0);
+	host_assert_trace("");
+}
+
+static void predicate_is_asked_at_each_attach(void)
+{
+	init(&ops_a_if_b);
+	assert_agreed(attach_to(offers_ba, 2), &type_b);
+	fake.offered = true;
+	assert_agreed(attach_to(offers_ba, 2), &type_a);
+	assert_int_equal(fake.predicates, 2);
+}
+
+static void predicate_is_for_its_own_row(void)
+{
+	init(&ops_a_if_b);
+	assert_agreed(attach_to(offers_b, 1), &type_b);
+	assert_int_equal(fake.predicates, 0);
+}
+
+/* All three flavours against every mask, in the exporter's order. */
+static void every_mask_of_flavours(void)
+{
+	static const enum dma_buf_flavour order[] = {
+		DMA_BUF_FLAVOUR_DYNAMIC,
+		DMA_BUF_FLAVOUR_REVOCABLE,
+		DMA_BUF_FLAVOUR_PINNED,
+	};
+	struct dma_buf_mapping_match offer = { .type = &type_b };
+	struct dma_buf_attachment *attach;
+	unsigned int i;
+
+	for (offer.refuse = 0; offer.refuse < 8; offer.refuse++) {
+		init(&ops_flavours);
+		fake.offered = true;
+		attach = attach_to(&offer, 1);
+		for (i = 0; i < 3 && offer.refuse & BIT(order[i]); i++)
+			;
+		if (i == 3) {
+			assert_error(attach, -EOPNOTSUPP);
+			assert_int_equal(fake.predicates, 0);
+			assert_int_equal(fake.asked, 0);
+		} else {
+			/* Nobody is asked about a row that was refused. */
+			assert_int_equal(fake.predicates, 1);
+			assert_int_equal(fake.asked, 1);
+			assert_ptr_equal(attach->map_exp, &table_flavours[i]);
+			assert_int_equal(attach->map_exp->flavour, order[i]);
+			assert_agreed(attach, &type_b);
+		}
+		host.trace[0] = '\0';
+	}
+}
+
+static void flavour_is_refused_by_one_offer_only(void)
+{
+	const struct dma_buf_mapping_match offers[] = {
+		{ .type = &type_b, .refuse = BIT(DMA_BUF_FLAVOUR_DYNAMIC) },
+		{ .type = &type_b },
+	};
+	struct dma_buf_attachment *attach;
+
+	init(&ops_flavours);
+	fake.offered = true;
+	attach = attach_to(offers, 2);
+	assert_ptr_equal(attach->map_exp, &table_flavours[0]);
+	assert_ptr_equal(fake.imp[0], &offers[1]);
+	assert_agreed(attach, &type_b);
+}
+
+static int exporter_pin(struct dma_buf_attachment *attach)
+{
+	return 0;
+}
+
+static void exporter_unpin(struct dma_buf_attachment *attach)
+{
+}
+
+static void old_exporter_is_pinned(void)
+{
+	struct dma_buf_mapping_match offer = DMA_BUF_IMAPPING_SGT(&device, false);
+	struct dma_buf_attachment *attach;
+
+	init(&ops_legacy);
+	offer.refuse = BIT(DMA_BUF_FLAVOUR_DYNAMIC) | BIT(DMA_BUF_FLAVOUR_REVOCABLE);
+	attach = attach_to(&offer, 1);
+	assert_int_equal(attach->map_exp->flavour, DMA_BUF_FLAVOUR_PINNED);
+	assert_agreed(attach, &dma_buf_mapping_sgt_type);
+
+	offer.refuse = BIT(DMA_BUF_FLAVOUR_PINNED);
+	assert_error(attach_to(&offer, 1), -EOPNOTSUPP);
+}
+
+static void old_exporter_with_pin_is_dynamic(void)
+{
+	const struct dma_buf_ops ops = {
+		.pin = exporter_pin,
+		.unpin = exporter_unpin,
+		.map_dma_buf = exporter_map,
+		.unmap_dma_buf = exporter_unmap,
+	};
+	struct dma_buf_mapping_match offer = DMA_BUF_IMAPPING_SGT(&device, false);
+	struct dma_buf_attachment *attach;
+
+	init(&ops);
+	assert_true(dma_buf_mapping_ops_valid(&ops));
+	attach = attach_legacy();
+	assert_int_equal(attach->map_exp->flavour, DMA_BUF_FLAVOUR_DYNAMIC);
+	assert_agreed(attach, &dma_buf_mapping_sgt_type);
+
+	offer.refuse = BIT(DMA_BUF_FLAVOUR_DYNAMIC);
+	assert_error(attach_to(&offer, 1), -EOPNOTSUPP);
+}
+
+/* A table says it itself. */
+static void pin_says_nothing_beside_a_table(void)
+{
+	const struct dma_buf_ops ops = {
+		.mappings = table_b,
+		.pin = exporter_pin,
+		.unpin = exporter_unpin,
+	};
+	struct dma_buf_attachment *attach;
+
+	init(&ops);
+	attach = attach_to(offers_b, 1);
+	assert_int_equal(attach->map_exp->flavour, DMA_BUF_FLAVOUR_PINNED);
+	assert_agreed(attach, &type_b);
 }
 
 static void old_exporter_and_old_importer(void)
@@ -780,7 +1014,7 @@ static void ops_without_sgt_need_no_map(void)
 static void invalidate(struct dma_buf_attachment *attach)
 {
 	dma_resv_lock(dmabuf.resv, NULL);
-	dma_buf_mapping_invalidate(attach);
+	dma_buf_mapping_invalidate(attach, 0, dmabuf.size);
 	dma_resv_unlock(dmabuf.resv);
 }
 
@@ -839,8 +1073,266 @@ static void invalidation_needs_the_lock(void)
 	host_expect_warnings(1);
 	init(&ops_b);
 	attach = attach_to(offers_b, 1);
-	dma_buf_mapping_invalidate(attach);
+	dma_buf_mapping_invalidate(attach, 0, dmabuf.size);
 	host_detach(attach);
+}
+
+static void whole_buffer_is_no_range(void)
+{
+	struct dma_buf_attachment *attach;
+
+	init(&ops_granule);
+	attach = dma_buf_mapping_attach(&dmabuf, offers_b, 1, &importer_ranges, NULL);
+	host.trace[0] = '\0';
+	invalidate(attach);
+	host_assert_trace("lock importer-invalidate unlock");
+	assert_ptr_equal(host.traced_attach, attach);
+	assert_int_equal(host.traced_offset, 0);
+	assert_int_equal(host.traced_length, dmabuf.size);
+	host_detach(attach);
+}
+
+static void invalidate_range(u64 offset, u64 length)
+{
+	host.trace[0] = '\0';
+	dma_resv_lock(dmabuf.resv, NULL);
+	dma_buf_invalidate_range(&dmabuf, offset, length);
+	dma_resv_unlock(dmabuf.resv);
+}
+
+/* Attaches to @offers, invalidates what is given, and looks what came of it. */
+static void assert_range(const struct dma_buf_mapping_match *offers,
+			 const struct dma_buf_attach_ops *importer, u64 offset,
+			 u64 length, const char *trace)
+{
+	struct dma_buf_attachment *attach;
+
+	init(&ops_granule);
+	attach = dma_buf_mapping_attach(&dmabuf, offers, 1, importer, NULL);
+	assert_false(IS_ERR(attach));
+	invalidate_range(offset, length);
+	host_assert_trace(trace);
+	host_detach(attach);
+}
+
+static void range_reaches_the_importer(void)
+{
+	assert_range(offers_b, &importer_ranges, 2 * PAGE_SIZE, 4 * PAGE_SIZE,
+		     "lock importer-range unlock");
+	assert_int_equal(fake.offset, 2 * PAGE_SIZE);
+	assert_int_equal(fake.length, 4 * PAGE_SIZE);
+	assert_int_equal(host.traced_invalidations, 1);
+	assert_int_equal(host.traced_offset, 2 * PAGE_SIZE);
+	assert_int_equal(host.traced_length, 4 * PAGE_SIZE);
+}
+
+static void range_at_the_end(void)
+{
+	assert_range(offers_b, &importer_ranges, 14 * PAGE_SIZE, 2 * PAGE_SIZE,
+		     "lock importer-range unlock");
+	assert_int_equal(fake.offset, 14 * PAGE_SIZE);
+}
+
+static void range_reaches_the_type_first(void)
+{
+	assert_range(offers_a, &importer_ranges, 3 * PAGE_SIZE, PAGE_SIZE,
+		     "lock type-invalidate importer-range unlock");
+}
+
+static void range_that_is_the_whole_buffer(void)
+{
+	assert_range(offers_b, &importer_ranges, 0, 16 * PAGE_SIZE,
+		     "lock importer-invalidate unlock");
+}
+
+static void range_for_an_importer_without(void)
+{
+	assert_range(offers_b, &importer_moves, 2 * PAGE_SIZE, 2 * PAGE_SIZE,
+		     "lock importer-invalidate unlock");
+}
+
+static void range_for_an_importer_that_stays(void)
+{
+	assert_range(offers_a, &importer_stays, 2 * PAGE_SIZE, 2 * PAGE_SIZE,
+		     "lock type-invalidate unlock");
+}
+
+static void range_for_an_importer_without_ops(void)
+{
+	assert_range(offers_a, NULL, 2 * PAGE_SIZE, 2 * PAGE_SIZE,
+		     "lock type-invalidate unlock");
+}
+
+static void range_in_a_row_without_granule(void)
+{
+	assert_range(offers_c, &importer_ranges, 2 * PAGE_SIZE, 2 * PAGE_SIZE,
+		     "lock importer-invalidate unlock");
+	assert_int_equal(host.traced_offset, 0);
+	assert_int_equal(host.traced_length, dmabuf.size);
+}
+
+/* Too much is taken back rather than too little. */
+static void range_starts_inside_a_granule(void)
+{
+	host_expect_warnings(1);
+	assert_range(offers_b, &importer_ranges, PAGE_SIZE, 2 * PAGE_SIZE,
+		     "lock importer-invalidate unlock");
+}
+
+static void range_ends_inside_a_granule(void)
+{
+	host_expect_warnings(1);
+	assert_range(offers_b, &importer_ranges, 2 * PAGE_SIZE, PAGE_SIZE,
+		     "lock importer-invalidate unlock");
+}
+
+static void range_is_empty(void)
+{
+	host_expect_warnings(1);
+	assert_range(offers_b, &importer_ranges, 2 * PAGE_SIZE, 0, "lock unlock");
+}
+
+static void range_leaves_the_buffer(void)
+{
+	host_expect_warnings(1);
+	assert_range(offers_b, &importer_ranges, 14 * PAGE_SIZE, 4 * PAGE_SIZE,
+		     "lock unlock");
+}
+
+static void range_overflows(void)
+{
+	host_expect_warnings(1);
+	assert_range(offers_b, &importer_ranges, -2 * PAGE_SIZE, 4 * PAGE_SIZE,
+		     "lock unlock");
+}
+
+/* Each gets what it agreed on. The last one on the list is the first attached. */
+static void range_goes_to_every_attachment(void)
+{
+	struct dma_buf_attachment *a, *b, *c;
+
+	init(&ops_granule);
+	a = dma_buf_mapping_attach(&dmabuf, offers_a, 1, NULL, NULL);
+	b = dma_buf_mapping_attach(&dmabuf, offers_b, 1, &importer_ranges, NULL);
+	c = dma_buf_mapping_attach(&dmabuf, offers_c, 1, &importer_ranges, NULL);
+	invalidate_range(2 * PAGE_SIZE, 2 * PAGE_SIZE);
+	host_assert_trace("lock importer-invalidate importer-range type-invalidate unlock");
+	host_detach(a);
+	host_detach(b);
+	host_detach(c);
+}
+
+static void range_without_attachments(void)
+{
+	init(&ops_granule);
+	invalidate_range(0, PAGE_SIZE);
+	host_assert_trace("lock unlock");
+}
+
+static void range_needs_the_lock(void)
+{
+	host_expect_warnings(1);
+	init(&ops_granule);
+	dma_buf_invalidate_range(&dmabuf, 0, PAGE_SIZE);
+}
+
+/* @left: the mapping that is left behind is what the warning is about. */
+static void assert_unmapped(const struct dma_buf_mapping_match *offers,
+			    const struct dma_buf_attach_ops *importer,
+			    u64 length, bool left)
+{
+	struct dma_buf_attachment *attach;
+	int warnings = host.warnings;
+
+	init(&ops_granule);
+	attach = dma_buf_mapping_attach(&dmabuf, offers, 1, importer, NULL);
+	assert_false(IS_ERR(attach));
+	attach->nr_maps = 2;
+	invalidate_range(0, length);
+	assert_int_equal(host.warnings, warnings + left);
+	attach->nr_maps = 0;
+	host_detach(attach);
+}
+
+static void invalidation_leaves_maps_behind(void)
+{
+	host_expect_warnings(2);
+	assert_unmapped(offers_invalidate, &importer_ranges, 16 * PAGE_SIZE, true);
+	assert_unmapped(offers_invalidate, &importer_moves, 16 * PAGE_SIZE, true);
+}
+
+/* They may be of the rest of the buffer. */
+static void range_leaves_maps_behind(void)
+{
+	assert_unmapped(offers_invalidate, &importer_ranges, PAGE_SIZE, false);
+}
+
+static void invalidation_leaves_no_maps_behind(void)
+{
+	assert_unmapped(offers_invalidate, &importer_good, PAGE_SIZE, false);
+	assert_unmapped(offers_invalidate, &importer_good, 16 * PAGE_SIZE, false);
+}
+
+/* As SGT, where the importer unmaps later. */
+static void invalidation_may_be_finished_later(void)
+{
+	assert_unmapped(offers_a, &importer_ranges, PAGE_SIZE, false);
+	assert_unmapped(offers_a, &importer_ranges, 16 * PAGE_SIZE, false);
+}
+
+static void detach_with_maps(void)
+{
+	struct dma_buf_attachment *attach;
+
+	host_expect_warnings(1);
+	init(&ops_a);
+	attach = attach_to(offers_a, 1);
+	attach->nr_maps = 1;
+	host.trace[0] = '\0';
+	host_detach(attach);
+	/* And goes on. */
+	host_assert_trace("exporter-detach type-detach put");
+}
+
+static void mappings_are_allowed(void)
+{
+	struct dma_buf_attachment *a, *b, *c, *d;
+
+	init(&ops_a);
+	a = dma_buf_mapping_attach(&dmabuf, offers_a, 1, &importer_returns, NULL);
+	b = dma_buf_mapping_attach(&dmabuf, offers_a, 1, &importer_ranges, NULL);
+	c = attach_to(offers_a, 1);
+	d = dma_buf_mapping_attach(&dmabuf, offers_a, 1, &importer_returns, NULL);
+	host.trace[0] = '\0';
+	dma_resv_lock(dmabuf.resv, NULL);
+	dma_buf_mappings_allowed(&dmabuf);
+	dma_resv_unlock(dmabuf.resv);
+	host_assert_trace("lock importer-allowed importer-allowed unlock");
+	host_detach(a);
+	host_detach(b);
+	host_detach(c);
+	host_detach(d);
+}
+
+static void mappings_allowed_needs_the_lock(void)
+{
+	host_expect_warnings(1);
+	init(&ops_a);
+	dma_buf_mappings_allowed(&dmabuf);
+}
+
+static void agreement_is_traced(void)
+{
+	struct dma_buf_attachment *attach;
+
+	init(&ops_b);
+	attach = attach_to(offers_b, 1);
+	assert_int_equal(host.traced_attaches, 1);
+	assert_ptr_equal(host.traced_attach, attach);
+	host_detach(attach);
+	fake.exporter_attach = -ENODEV;
+	assert_error(attach_to(offers_b, 1), -ENODEV);
+	assert_int_equal(host.traced_attaches, 1);
 }
 
 static void assert_shown(struct dma_buf_attachment *attach, const char *line)
@@ -883,6 +1375,16 @@ static const struct host_test tests[] = {
 	TEST(same_name_is_another_type),
 	TEST(offers_beyond_their_number_are_not_read),
 	TEST(empty_table_offers_nothing),
+	TEST(predicate_says_yes),
+	TEST(predicate_says_no),
+	TEST(predicate_leaves_nothing),
+	TEST(predicate_is_asked_at_each_attach),
+	TEST(predicate_is_for_its_own_row),
+	TEST(every_mask_of_flavours),
+	TEST(flavour_is_refused_by_one_offer_only),
+	TEST(old_exporter_is_pinned),
+	TEST(old_exporter_with_pin_is_dynamic),
+	TEST(pin_says_nothing_beside_a_table),
 	TEST(old_exporter_and_old_importer),
 	TEST(old_exporter_and_new_importer),
 	TEST(new_exporter_and_old_importer),
@@ -934,6 +1436,31 @@ static const struct host_test tests[] = {
 	TEST(invalidation_without_importer_ops),
 	TEST(invalidation_without_the_importers_callback),
 	TEST(invalidation_needs_the_lock),
+	TEST(whole_buffer_is_no_range),
+	TEST(range_reaches_the_importer),
+	TEST(range_at_the_end),
+	TEST(range_reaches_the_type_first),
+	TEST(range_that_is_the_whole_buffer),
+	TEST(range_for_an_importer_without),
+	TEST(range_for_an_importer_that_stays),
+	TEST(range_for_an_importer_without_ops),
+	TEST(range_in_a_row_without_granule),
+	TEST(range_starts_inside_a_granule),
+	TEST(range_ends_inside_a_granule),
+	TEST(range_is_empty),
+	TEST(range_leaves_the_buffer),
+	TEST(range_overflows),
+	TEST(range_goes_to_every_attachment),
+	TEST(range_without_attachments),
+	TEST(range_needs_the_lock),
+	TEST(invalidation_leaves_maps_behind),
+	TEST(range_leaves_maps_behind),
+	TEST(invalidation_leaves_no_maps_behind),
+	TEST(invalidation_may_be_finished_later),
+	TEST(detach_with_maps),
+	TEST(mappings_are_allowed),
+	TEST(mappings_allowed_needs_the_lock),
+	TEST(agreement_is_traced),
 	TEST(show_device),
 	TEST(show_without_device),
 	TEST(show_what_the_type_adds),

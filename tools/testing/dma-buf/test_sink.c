@@ -68,6 +68,21 @@ static int exp_fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink
 
 static const struct dma_buf_extent_ops extent_ops = { .fill = exp_fill };
 
+static int exp_prepare(struct dma_buf_attachment *attach, u64 offset, u64 length)
+{
+	assert_false(dmabuf.resv->locked);
+	exp.attach = attach;
+	exp.offset = offset;
+	exp.length = length;
+	exp.calls++;
+	return exp.ret;
+}
+
+static const struct dma_buf_extent_ops prepare_ops = {
+	.prepare = exp_prepare,
+	.fill = exp_fill,
+};
+
 static const struct dma_buf_mapping_type type = {
 	.name = "test",
 	.invalidate = dma_buf_sink_invalidate,
@@ -75,6 +90,10 @@ static const struct dma_buf_mapping_type type = {
 
 static const struct dma_buf_mapping_exp table[] = {
 	{ .type = &type, .ops = &extent_ops }, { }
+};
+
+static const struct dma_buf_mapping_exp prepare_row = {
+	.type = &type, .ops = &prepare_ops,
 };
 
 static const struct dma_buf_ops ops = { .mappings = table };
@@ -349,11 +368,32 @@ static void add_needs_the_lock(void)
 	end();
 }
 
-static void flags(void)
+static void unknown_flags(void)
+{
+	unsigned int bit;
+
+	host_expect_warnings(31);
+	begin();
+	for (bit = 1; bit < 32; bit++) {
+		exp.nr = 0;
+		give_ram(3, 1)->flags = 1u << bit | DMA_BUF_EXTENT_READONLY;
+		assert_int_equal(run(3, 1), -EINVAL);
+		host.warned[0] = '\0';
+	}
+	assert_int_equal(taken.nr, 0);
+	end();
+}
+
+static void readonly(void)
 {
 	begin();
-	give_ram(3, 1)->flags = 1;
-	assert_refused(-EINVAL, 3, 1);
+	give_ram(2, 2)->flags = DMA_BUF_EXTENT_READONLY;
+	give_ram(4, 2);
+	give_mmio(6, 2)->flags = DMA_BUF_EXTENT_READONLY;
+	assert_filled(3, 4, 3);
+	assert_int_equal(taken.extents[0].flags, 1);
+	assert_int_equal(taken.extents[1].flags, 0);
+	assert_int_equal(taken.extents[2].flags, 1);
 }
 
 static void no_pages(void)
@@ -1073,7 +1113,7 @@ static void refused_extents_are_not_counted(void)
 {
 	host_expect_warnings(2);
 	begin();
-	give_ram(3, 1)->flags = 1;
+	give_ram(3, 1)->flags = 2;
 	assert_int_equal(run(3, 1), -EINVAL);
 	exp.extents[0].flags = 0;
 	taken.fail_at = 1;
@@ -1101,6 +1141,81 @@ static void sink_must_be_closed_when_it_goes(void)
 	begin();
 	attachment.sink->owner = current;
 	end();
+}
+
+/* What prepare() is asked for, without the lock. */
+static int prepare(u64 offset, u64 length, int ret)
+{
+	begin();
+	dma_resv_unlock(dmabuf.resv);
+	attachment.map_exp = &prepare_row;
+	exp.ret = ret;
+	ret = dma_buf_prepare_attachment(&attachment, offset, length);
+	assert_int_equal(host.might_sleep, 1);
+	host.might_sleep = 0;
+	dma_resv_lock(dmabuf.resv, NULL);
+	end();
+	return ret;
+}
+
+static void prepare_gets_the_range(void)
+{
+	assert_int_equal(prepare(3 * PAGE_SIZE, 5 * PAGE_SIZE, 0), 0);
+	assert_int_equal(exp.calls, 1);
+	assert_ptr_equal(exp.attach, &attachment);
+	assert_int_equal(exp.offset, 3 * PAGE_SIZE);
+	assert_int_equal(exp.length, 5 * PAGE_SIZE);
+}
+
+static void prepare_to_the_end(void)
+{
+	assert_int_equal(prepare(0, NR_PAGES * PAGE_SIZE, 0), 0);
+	assert_int_equal(exp.calls, 1);
+}
+
+static void prepare_fails(void)
+{
+	assert_int_equal(prepare(0, PAGE_SIZE, -ENOMEM), -ENOMEM);
+	assert_int_equal(prepare(0, PAGE_SIZE, -EINTR), -EINTR);
+	assert_int_equal(prepare(0, PAGE_SIZE, -ERESTARTSYS), -EINTR);
+}
+
+static void prepare_nothing(void)
+{
+	host_expect_warnings(1);
+	assert_int_equal(prepare(0, 0, 0), -EINVAL);
+	assert_int_equal(exp.calls, 0);
+}
+
+static void prepare_leaves_the_buffer(void)
+{
+	host_expect_warnings(1);
+	assert_int_equal(prepare(PAGE_SIZE, NR_PAGES * PAGE_SIZE, 0), -EINVAL);
+	assert_int_equal(exp.calls, 0);
+}
+
+static void prepare_overflows(void)
+{
+	host_expect_warnings(1);
+	assert_int_equal(prepare(-PAGE_SIZE, 2 * PAGE_SIZE, 0), -EINVAL);
+	assert_int_equal(exp.calls, 0);
+}
+
+static void prepare_is_optional(void)
+{
+	begin();
+	assert_int_equal(dma_buf_prepare_attachment(&attachment, 0, PAGE_SIZE), 0);
+	end();
+}
+
+static void prepare_needs_a_sink(void)
+{
+	host_expect_warnings(1);
+	begin();
+	end();
+	attachment.map_exp = &prepare_row;
+	assert_int_equal(dma_buf_prepare_attachment(&attachment, 0, PAGE_SIZE), -EINVAL);
+	assert_int_equal(exp.calls, 0);
 }
 
 /*
@@ -1172,7 +1287,8 @@ static const struct host_test tests[] = {
 	TEST(window_overflows),
 	TEST(run_needs_the_lock),
 	TEST(add_needs_the_lock),
-	TEST(flags),
+	TEST(unknown_flags),
+	TEST(readonly),
 	TEST(no_pages),
 	TEST(misaligned),
 	TEST(length_overflows),
@@ -1246,6 +1362,14 @@ static const struct host_test tests[] = {
 	TEST(refused_extents_are_not_counted),
 	TEST(no_memory_for_a_sink),
 	TEST(sink_must_be_closed_when_it_goes),
+	TEST(prepare_gets_the_range),
+	TEST(prepare_to_the_end),
+	TEST(prepare_fails),
+	TEST(prepare_nothing),
+	TEST(prepare_leaves_the_buffer),
+	TEST(prepare_overflows),
+	TEST(prepare_is_optional),
+	TEST(prepare_needs_a_sink),
 	TEST(random_extents),
 };
 

@@ -59,11 +59,12 @@ int kvm_mmu_faultin_pfn_dmabuf(struct kvm_vcpu *vcpu,
 			       struct kvm_page_fault *fault)
 {
 	struct kvm_memory_slot *slot = fault->slot;
-	bool readonly = slot->flags & KVM_MEM_READONLY;
+	bool readonly_slot = slot->flags & KVM_MEM_READONLY;
+	bool readonly_extent;
 	struct kvm_dmabuf_extent extent;
 	int r;
 
-	if (readonly && fault->write) {
+	if (readonly_slot && fault->write) {
 		fault->pfn = KVM_PFN_ERR_RO_FAULT;
 		return RET_PF_CONTINUE;
 	}
@@ -78,6 +79,11 @@ int kvm_mmu_faultin_pfn_dmabuf(struct kvm_vcpu *vcpu,
 	if (!kvm_mmu_dmabuf_kind_ok(extent.extent.kind, fault->pfn))
 		return kvm_mmu_dmabuf_error(vcpu, fault, -EOPNOTSUPP);
 
+	/* Mapping it read-only once more would fault for ever. */
+	readonly_extent = extent.extent.flags & DMA_BUF_EXTENT_READONLY;
+	if (readonly_extent && fault->write)
+		return kvm_mmu_dmabuf_error(vcpu, fault, -EACCES);
+
 	/*
 	 * Invalidations of this buffer are locked out from here on. One that
 	 * came while this vCPU waited for the lock must not make it retry, or
@@ -90,7 +96,7 @@ int kvm_mmu_faultin_pfn_dmabuf(struct kvm_vcpu *vcpu,
 	if (fault->is_private != kvm_mem_is_private(vcpu->kvm, fault->gfn))
 		return RET_PF_RETRY;
 
-	fault->map_writable = !readonly;
+	fault->map_writable = !readonly_slot && !readonly_extent;
 	while (fault->max_level > PG_LEVEL_4K &&
 	       !kvm_dmabuf_block_fits(slot, fault->gfn, &extent,
 				      KVM_HPAGE_GFN_SHIFT(fault->max_level)))

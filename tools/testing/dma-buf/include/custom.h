@@ -33,6 +33,7 @@ void *host_alloc(size_t nr, size_t size);
 void host_free(const void *ptr);
 
 #define kzalloc_obj(_obj)		((typeof(_obj) *)host_alloc(1, sizeof(_obj)))
+#define kvmalloc_objs(_obj, _nr)	((typeof(_obj) *)host_alloc(_nr, sizeof(_obj)))
 #define kvcalloc(_nr, _size, ...)	host_alloc(_nr, _size)
 #define kfree(_ptr)			host_free(_ptr)
 #define kvfree(_ptr)			host_free(_ptr)
@@ -60,6 +61,9 @@ int dma_resv_lock(struct dma_resv *resv, struct ww_acquire_ctx *ctx);
 void dma_resv_unlock(struct dma_resv *resv);
 
 #define dma_resv_assert_held(_resv)	((void)WARN_ON(!(_resv)->locked))
+
+/* Counts in host.might_sleep. */
+void might_sleep(void);
 
 struct spinlock {
 	bool locked;

@@ -19,6 +19,8 @@ typedef u64 resource_size_t;
 #define PAGE_ALIGNED(_x)	(((u64)(_x) & (PAGE_SIZE - 1)) == 0)
 #define PHYS_PFN(_x)		((unsigned long)((_x) >> PAGE_SHIFT))
 
+#define BIT(_nr)		(1UL << (_nr))
+
 #define ARRAY_SIZE(_a)		(sizeof(_a) / sizeof((_a)[0]))
 
 #define BUILD_BUG_ON_ZERO(_e)	((int)(0 * sizeof(char [1 - 2 * !!(_e)])))
@@ -84,6 +86,31 @@ static inline bool IS_ERR(const void *ptr)
 struct list_head {
 	struct list_head *next, *prev;
 };
+
+#define list_entry_like(_pos, _ptr, _member)			\
+	((typeof(_pos))((char *)(_ptr) -			\
+			offsetof(typeof(*(_pos)), _member)))
+
+#define list_for_each_entry(_pos, _head, _member)		\
+	for (_pos = list_entry_like(_pos, (_head)->next, _member);	\
+	     &_pos->_member != (_head);				\
+	     _pos = list_entry_like(_pos, _pos->_member.next, _member))
+
+struct scatterlist {
+	struct page *page;
+	unsigned int length;
+};
+
+/* The kernel chains them; here they are in a row. */
+struct sg_table {
+	struct scatterlist *sgl;
+	unsigned int orig_nents;
+};
+
+#define sg_page(_sg)		((_sg)->page)
+
+#define for_each_sgtable_sg(_sgt, _sg, _i)			\
+	for (_i = 0, _sg = (_sgt)->sgl; _i < (_sgt)->orig_nents; _i++, _sg++)
 
 struct device {
 	const char *name;

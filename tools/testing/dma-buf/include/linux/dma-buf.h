@@ -22,6 +22,8 @@ struct dma_buf_ops {
 	const struct dma_buf_mapping_exp *mappings;
 	int (*attach)(struct dma_buf *dmabuf, struct dma_buf_attachment *attach);
 	void (*detach)(struct dma_buf *dmabuf, struct dma_buf_attachment *attach);
+	int (*pin)(struct dma_buf_attachment *attach);
+	void (*unpin)(struct dma_buf_attachment *attach);
 	struct sg_table *(*map_dma_buf)(struct dma_buf_attachment *attach,
 					enum dma_data_direction direction);
 	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
@@ -42,6 +44,9 @@ struct dma_buf {
 struct dma_buf_attach_ops {
 	bool allow_peer2peer;
 	void (*invalidate_mappings)(struct dma_buf_attachment *attach);
+	void (*invalidate_range)(struct dma_buf_attachment *attach, u64 offset,
+				 u64 length);
+	void (*mappings_allowed)(struct dma_buf_attachment *attach);
 };
 
 struct dma_buf_attachment {
@@ -55,6 +60,7 @@ struct dma_buf_attachment {
 	const struct dma_buf_mapping_type *map_type;
 	const struct dma_buf_mapping_exp *map_exp;
 	struct dma_buf_mapping_match map_imp;
+	unsigned int nr_maps;
 	struct dma_buf_sink *sink;
 };
 
