@@ -3,6 +3,8 @@
 DESC="our tests on the shadow MMU"
 MEM=5G
 CMDLINE="kvm_amd.npt=0 kvm_intel.ept=0 default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64"
+# Buffers of the CMA heap, and memory that the kernel never maps, for those of kind MMIO.
+CMDLINE+=" cma=64M memmap=4M\$0x38000000 dma_buf_test.mmio=0x38000000,0x400000"
 TIMEOUT=600
 JOBS="
 @glob					120	kvm/dmabuf/*

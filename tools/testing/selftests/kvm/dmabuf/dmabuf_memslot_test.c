@@ -7,7 +7,7 @@
 #include <limits.h>
 
 #include "kvm_test_harness.h"
-#include "dmabuf_util.h"
+#include "dmabuf_exporter.h"
 
 #define BUF_PAGES	32
 #define BUF_SIZE	(BUF_PAGES * PAGE_SIZE)
@@ -29,9 +29,9 @@ enum fd_kind {
 	FD_VM,
 	FD_GUEST_MEMFD,
 	FD_UDMABUF_DEVICE,
-	FD_HEAP,
-	FD_HEAP_RDONLY,
-	FD_HEAP_WRONLY,
+	FD_SGT_ONLY,
+	FD_SGT_ONLY_RDONLY,
+	FD_SGT_ONLY_WRONLY,
 };
 
 /* What is wrong with a region that would otherwise be fine. */
@@ -59,6 +59,25 @@ static void spoil_region(struct kvm_userspace_memory_region2 *region,
 		region->userspace_addr = spoil->hva;
 	if (spoil->pad)
 		region->pad2[spoil->pad - 1] = 1ULL << (spoil->pad * 4);
+}
+
+/* A buffer without the KVM mapping type. */
+static int sgt_only_buf(unsigned int fd_flags)
+{
+	struct dma_buf_test_create args = {
+		.size = BUF_SIZE,
+		.flags = DMA_BUF_TEST_SGT_ONLY,
+		.fd_flags = fd_flags,
+	};
+	int dev = open("/dev/dma_buf_test", O_RDWR | O_CLOEXEC);
+	int r;
+
+	if (dev < 0)
+		return -1;
+	r = ioctl(dev, DMA_BUF_TEST_CREATE, &args);
+	TEST_ASSERT(!r, "DMA_BUF_TEST_CREATE failed, errno %d", errno);
+	close(dev);
+	return args.fd;
 }
 
 static int spoil_fd(struct kvm_vm *vm, const struct dmabuf *buf, enum fd_kind kind)
@@ -97,12 +116,12 @@ static int spoil_fd(struct kvm_vm *vm, const struct dmabuf *buf, enum fd_kind ki
 		return vm_create_guest_memfd(vm, BUF_SIZE, 0);
 	case FD_UDMABUF_DEVICE:
 		return open("/dev/udmabuf", O_RDWR);
-	case FD_HEAP:
-		return dmabuf_heap_alloc(BUF_SIZE, O_RDWR);
-	case FD_HEAP_RDONLY:
-		return dmabuf_heap_alloc(BUF_SIZE, O_RDONLY);
-	case FD_HEAP_WRONLY:
-		return dmabuf_heap_alloc(BUF_SIZE, O_WRONLY);
+	case FD_SGT_ONLY:
+		return sgt_only_buf(O_RDWR);
+	case FD_SGT_ONLY_RDONLY:
+		return sgt_only_buf(O_RDONLY);
+	case FD_SGT_ONLY_WRONLY:
+		return sgt_only_buf(O_WRONLY);
 	}
 	return -1;
 }
@@ -163,8 +182,8 @@ TEST_F(refuse, region)
 			     self->buf.mem);
 	refused.region = good;
 	refused.region.dmabuf_fd = spoil_fd(self->vm, &self->buf, spoil->fd);
-	if (spoil->fd >= FD_HEAP && (int)refused.region.dmabuf_fd < 0)
-		SKIP(return, "no system heap (CONFIG_DMABUF_HEAPS_SYSTEM)");
+	if (spoil->fd >= FD_SGT_ONLY && (int)refused.region.dmabuf_fd < 0)
+		SKIP(return, "no /dev/dma_buf_test (CONFIG_DMABUF_TEST)");
 	spoil_region(&refused.region, spoil);
 
 	ASSERT_TRUE(dmabuf_info(self->buf.ino, &before));
@@ -221,6 +240,8 @@ FIXTURE_VARIANT_ADD(refuse, size_beyond_any_slot) { { EINVAL, .size = 1LL << 44 
 FIXTURE_VARIANT_ADD(refuse, gpa_one_byte) { { EINVAL, .gpa = 1 } };
 FIXTURE_VARIANT_ADD(refuse, gpa_half_page) { { EINVAL, .gpa = PAGE_SIZE / 2 } };
 FIXTURE_VARIANT_ADD(refuse, gpa_wraps) { { EINVAL, .gpa = -(s64)(DMABUF_GPA + PAGE_SIZE) } };
+/* Refused by the arch, when the buffer is bound already. */
+FIXTURE_VARIANT_ADD(refuse, gpa_too_high) { { EINVAL, .gpa = 1LL << 52 } };
 FIXTURE_VARIANT_ADD(refuse, slot_too_high) { { EINVAL, .slot = 0x8000 } };
 FIXTURE_VARIANT_ADD(refuse, address_space_too_high) { { EINVAL, .slot = 2U << 16 } };
 
@@ -256,20 +277,20 @@ FIXTURE_VARIANT_ADD(refuse, fd_vm) { { EINVAL, .fd = FD_VM } };
 FIXTURE_VARIANT_ADD(refuse, fd_guest_memfd) { { EINVAL, .fd = FD_GUEST_MEMFD } };
 FIXTURE_VARIANT_ADD(refuse, fd_udmabuf_device) { { EINVAL, .fd = FD_UDMABUF_DEVICE } };
 
-/* The heap offers SGT alone. What the caller may do is checked before that. */
-FIXTURE_VARIANT_ADD(refuse, heap) { { EOPNOTSUPP, .fd = FD_HEAP } };
-FIXTURE_VARIANT_ADD(refuse, heap_readonly_slot) {
-	{ EOPNOTSUPP, .fd = FD_HEAP, .flags = KVM_MEM_READONLY }
+/* An exporter that offers SGT alone. What the caller may do is checked before that. */
+FIXTURE_VARIANT_ADD(refuse, sgt_only) { { EOPNOTSUPP, .fd = FD_SGT_ONLY } };
+FIXTURE_VARIANT_ADD(refuse, sgt_only_readonly_slot) {
+	{ EOPNOTSUPP, .fd = FD_SGT_ONLY, .flags = KVM_MEM_READONLY }
 };
 
-FIXTURE_VARIANT_ADD(refuse, heap_rdonly) { { EACCES, .fd = FD_HEAP_RDONLY } };
-FIXTURE_VARIANT_ADD(refuse, heap_rdonly_readonly_slot) {
-	{ EOPNOTSUPP, .fd = FD_HEAP_RDONLY, .flags = KVM_MEM_READONLY }
+FIXTURE_VARIANT_ADD(refuse, sgt_only_rdonly) { { EACCES, .fd = FD_SGT_ONLY_RDONLY } };
+FIXTURE_VARIANT_ADD(refuse, sgt_only_rdonly_readonly_slot) {
+	{ EOPNOTSUPP, .fd = FD_SGT_ONLY_RDONLY, .flags = KVM_MEM_READONLY }
 };
 
-FIXTURE_VARIANT_ADD(refuse, heap_wronly) { { EACCES, .fd = FD_HEAP_WRONLY } };
-FIXTURE_VARIANT_ADD(refuse, heap_wronly_readonly_slot) {
-	{ EACCES, .fd = FD_HEAP_WRONLY, .flags = KVM_MEM_READONLY }
+FIXTURE_VARIANT_ADD(refuse, sgt_only_wronly) { { EACCES, .fd = FD_SGT_ONLY_WRONLY } };
+FIXTURE_VARIANT_ADD(refuse, sgt_only_wronly_readonly_slot) {
+	{ EACCES, .fd = FD_SGT_ONLY_WRONLY, .flags = KVM_MEM_READONLY }
 };
 
 /* Changes of memslots that exist. */

@@ -60,8 +60,8 @@ void dmabuf_close_fd(struct dmabuf *buf);
 void dmabuf_close_memfd(struct dmabuf *buf);
 void dmabuf_free(struct dmabuf *buf);
 
-/* A buffer of the system heap, which does not know the KVM mapping type. */
-int dmabuf_heap_alloc(u64 size, unsigned int fd_flags);
+/* A buffer of /dev/dma_heap/@heap, or -1. There is no memfd. */
+int dmabuf_create_heap(struct dmabuf *buf, const char *heap, u64 size);
 
 /* What debugfs says about a buffer. */
 struct dmabuf_info {

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Buffers of the test exporter, for the tests of what KVM does when an exporter
+ * takes its memory away or moves it.
+ */
+#ifndef SELFTEST_KVM_DMABUF_EXPORTER_H
+#define SELFTEST_KVM_DMABUF_EXPORTER_H
+
+#include <linux/dma-buf-test.h>
+
+#include "dmabuf_util.h"
+
+#define DMABUF_ORDER_2M		9
+#define DMABUF_ORDER_1G		18
+
+/* The kernel may be built without it. */
+bool dmabuf_exporter(void);
+
+/*
+ * A buffer that dmabuf_add_slot(), dmabuf_free() and so on work on. There is no
+ * memfd. It is writable if @fd_flags say so, and so is its mapping. The form
+ * with underscores returns an errno.
+ */
+int __dmabuf_create_test(struct dmabuf *buf, struct dma_buf_test_create *args);
+void dmabuf_create_test(struct dmabuf *buf, u64 size, u32 order, u32 flags);
+
+/* Returns an errno. */
+int __dmabuf_test_op(const struct dmabuf *buf, struct dma_buf_test_op op);
+
+void dmabuf_revoke(const struct dmabuf *buf);
+void dmabuf_unrevoke(const struct dmabuf *buf);
+/* 0 bytes: to the end */
+void dmabuf_move(const struct dmabuf *buf, u64 offset, u64 length);
+/* As a move, without moving. */
+void dmabuf_invalidate(const struct dmabuf *buf, u64 offset, u64 length);
+void dmabuf_set_readonly(const struct dmabuf *buf, bool readonly);
+void dmabuf_hold_fence(const struct dmabuf *buf);
+void dmabuf_signal_fence(const struct dmabuf *buf);
+void dmabuf_fail_fill(const struct dmabuf *buf, u32 nth, u32 error);
+void dmabuf_move_in_fill(const struct dmabuf *buf);
+
+struct dma_buf_test_counters dmabuf_counters(const struct dmabuf *buf);
+
+/* Wait until the exporter was asked @nr times more than @since. */
+bool dmabuf_wait_fills(const struct dmabuf *buf, u64 since, u64 nr);
+
+/* Run a vCPU until it exits, signals included; returns the errno of KVM_RUN. */
+int dmabuf_run(struct kvm_vcpu *vcpu);
+
+/* Did dmabuf_run() end in an exit for @gpa, with these flags? */
+bool dmabuf_is_fault(struct kvm_vcpu *vcpu, u64 flags, gpa_t gpa);
+
+/* The order that was given is done, and this is its result. */
+bool dmabuf_is_done(struct kvm_vcpu *vcpu);
+
+/* KVM_PRE_FAULT_MEMORY; returns an errno. */
+int dmabuf_prefault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 size);
+
+/* Is there two-dimensional paging? */
+static inline bool dmabuf_has_tdp(void)
+{
+	return kvm_check_cap(KVM_CAP_DMABUF) & KVM_DMABUF_CAP_PRE_FAULT;
+}
+
+/* Time since @start, in ms. */
+u64 dmabuf_ms_since(struct timespec start);
+
+#endif /* SELFTEST_KVM_DMABUF_EXPORTER_H */
