@@ -18,5 +18,6 @@ kvm/set_memory_region_test		90	kvm/set_memory_region_test
 kvm/x86/private_mem_conversions_test	120	kvm/x86/private_mem_conversions_test
 kvm/x86/private_mem_kvm_exits_test	60	kvm/x86/private_mem_kvm_exits_test
 drivers/dma-buf/udmabuf			60	drivers/dma-buf/udmabuf
+dmabuf-heaps/dmabuf-heap		60	dmabuf-heaps/dmabuf-heap
 
 "
