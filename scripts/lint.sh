@@ -26,12 +26,12 @@ object_of()
 {
 	case $1 in
 	virt/kvm/*.c) echo "arch/x86/kvm/../../../${1%.c}.o" ;;
-	virt/*.c | arch/*.c | drivers/*.c) echo "${1%.c}.o" ;;
+	virt/*.c | arch/*.c | drivers/*.c | samples/dma-buf/*.c) echo "${1%.c}.o" ;;
 	esac
 }
 
 hooked=$(files_in "$STATE/applied")
-own=$(grep -E '^(arch|drivers|include|virt)/' "$STATE/own" || true)
+own=$(grep -E '^(arch|drivers|include|samples/dma-buf|virt)/' "$STATE/own" || true)
 mapfile -t objects < <(for f in $own $hooked; do object_of "$f"; done | sort -u)
 [ ${#objects[@]} -gt 0 ] || { step LINT "nothing to look at: no files of ours, no hooks"; exit 0; }
 
