@@ -15,9 +15,14 @@ set -euo pipefail
 
 check_arch
 KVM=(
+	access_tracking_perf_test
+	demand_paging_test
+	dirty_log_perf_test
 	guest_memfd_test
+	kvm_page_table_test
 	pre_fault_memory_test
 	set_memory_region_test
+	x86/dirty_log_page_splitting_test
 	x86/private_mem_conversions_test
 	x86/private_mem_kvm_exits_test
 	x86/svm_vmcall_test

@@ -9,4 +9,6 @@ TIMEOUT=600
 JOBS="
 @glob					120	kvm/dmabuf/*
 kvm/set_memory_region_test		90	kvm/set_memory_region_test
+kvm/demand_paging_test-dmabuf			60	kvm/demand_paging_test -v 2 -b 16M -s dmabuf
+kvm/demand_paging_test-dmabuf_hugetlb_2mb	60	kvm/demand_paging_test -v 2 -b 16M -s dmabuf_hugetlb_2mb
 "
