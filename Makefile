@@ -11,6 +11,11 @@ CACHE := $(or $(KDB_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kvm-dmabuf)
 B := build/$(ARCH)
 TREE := $(B)/tree
 KOUT := $(B)/kernel
+DEBUG ?= 0
+# The kernel that boots: the normal one if empty, see set_flavour in scripts/lib.sh.
+# Not exported: what runs in the VM is built beside the normal kernel.
+override FLAVOUR := $(if $(filter-out 0,$(DEBUG)),debug)
+unexport FLAVOUR
 export ARCH V KERNEL_TARBALL
 
 ifneq ($(ARCH),x86_64)
@@ -21,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 # Steps are parallel inside. Side by side they would compete for the same cores.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help deps fetch stage config kernel headers selftests vmm check lint stat clean \
+.PHONY: help deps fetch stage config kernel debug-kernel headers selftests vmm check lint stat clean \
 	hooks-list hooks-edit hooks-revert hooks-save compile_commands.json
 
 help: ## this list
@@ -30,6 +35,7 @@ help: ## this list
 	@cat $(MAKEFILE_LIST) | sed -n 's/^\([a-z_.-]*\):[^#]*## \(.*\)/  \1\t\2/p' | sort | expand -t 24
 	@echo
 	@echo '  V=1 shows commands. KERNEL_TARBALL=path builds on that linux-7.3.y tarball.'
+	@echo '  DEBUG=1 has test, kselftest, demo and vm-shell boot the debug kernel.'
 	@echo '  KDB_CACHE=dir moves the cache, now $(CACHE).'
 
 deps: ## install missing Debian packages
@@ -46,6 +52,10 @@ config: stage ## kernel configuration from vm/config, checked
 
 kernel: config ## kernel image in build/<arch>/kernel
 	@scripts/kernel.sh
+
+debug-kernel: stage ## kernel that checks locks and memory, in build/<arch>-debug/kernel
+	@FLAVOUR=debug scripts/config.sh
+	@FLAVOUR=debug scripts/kernel.sh
 
 headers: config ## UAPI headers in build/<arch>/headers
 	@scripts/headers.sh

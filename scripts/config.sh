@@ -1,29 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Makes build/<arch>/kernel/.config from vm/config/{base,<arch>}.config on top of
-# allnoconfig, and checks that every symbol they ask for is in the result. Does
-# nothing if the fragments, Kconfig and the compiler are as before.
+# Makes build/<arch>/kernel/.config from vm/config/{base,<arch>,kunit}.config on top
+# of allnoconfig, and checks that every symbol they ask for is in the result. Does
+# nothing if the fragments, Kconfig and the compiler are as before. FLAVOUR=name:
+# the same with vm/config/<name>.config on top, which has the last word.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 check_arch
-FRAGMENTS=("$ROOT/vm/config/base.config" "$ROOT/vm/config/$ARCH.config")
+FRAGMENTS=("$ROOT/vm/config/base.config" "$ROOT/vm/config/$ARCH.config" "$ROOT/vm/config/kunit.config")
+[ -z "$FLAVOUR" ] || FRAGMENTS+=("$ROOT/vm/config/$FLAVOUR.config")
 # Configured beside the kernel's output, so that a failure leaves that alone.
-WORK=$B/config
+WORK=$K/config
 
 key=$({
 	cat "${FRAGMENTS[@]}" "$ROOT/kernel.pin" "$0"
 	cat "$STATE/hooks.sum" "$STATE/base" 2>/dev/null || true
-	find "$ROOT/drivers" "$ROOT/virt" -name 'Kconfig*' -exec cat {} + 2>/dev/null || true
+	find "$ROOT/drivers" "$ROOT/samples" "$ROOT/virt" -name 'Kconfig*' -exec cat {} + 2>/dev/null || true
 	gcc --version
 } | sha256sum)
 if [ -e "$KOUT/.config" ] && [ "$(cat "$WORK/key" 2>/dev/null)" = "$key" ]; then
 	exit 0
 fi
 
-step CONFIG "vm/config/base.config + vm/config/$ARCH.config"
+step CONFIG "$(printf ' + %s' "${FRAGMENTS[@]#"$ROOT"/}" | cut -c4-)"
 make_dir "$WORK"
 make_dir "$KOUT"
 (cd "$TREE" && CC='ccache gcc' HOSTCC='ccache gcc' KCONFIG_CONFIG='' \

@@ -21,6 +21,9 @@ unset KCFLAGS KAFLAGS KCPPFLAGS KBUILD_OUTPUT KBUILD_EXTMOD KBUILD_VERBOSE CROSS
 # into a relative one, which __FILE__ must not show.
 kbuild()
 {
+	local tree
+
+	tree=$(realpath -m --relative-to="$KOUT" "$TREE")
 	make -C "$TREE" O="$KOUT" ARCH="$ARCH" CC='ccache gcc' HOSTCC='ccache gcc' LOCALVERSION= \
-		KCFLAGS=-fmacro-prefix-map=../tree/= V="$V" -j"$(jobs)" --no-print-directory "$@"
+		KCFLAGS="-fmacro-prefix-map=$tree/=" V="$V" -j"$(jobs)" --no-print-directory "$@"
 }

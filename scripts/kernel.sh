@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Builds the staged kernel into build/<arch>/kernel. kbuild decides what there is
-# to do; ccache makes the first build of a fresh clone cheap.
+# Builds the staged kernel into build/<arch>/kernel, or build/<arch>-<name>/kernel
+# with FLAVOUR=name. kbuild decides what there is to do; ccache makes the first
+# build of a fresh clone cheap.
 #
 #   kernel.sh [target...]     default: bzImage
 set -euo pipefail
@@ -12,16 +13,17 @@ set -euo pipefail
 . "$ROOT/scripts/kbuild.sh"
 
 check_arch
-# Objects of a build from nothing, for the progress line.
-OBJECTS=1770
-LOG=$B/logs/kernel.log
+# A build from nothing: objects, for the progress line, and minutes.
+OBJECTS=1770 MINUTES=6
+[ -z "$FLAVOUR" ] || MINUTES=8
+LOG=$K/logs/kernel.log
 
-take_lock "$B/kernel.lock"
+take_lock "$K/kernel.lock"
 
 hint=0
 if [ ! -e "$KOUT/vmlinux" ]; then
-	need_space "$B" 1500 "the kernel build"
-	step KERNEL "first build: 6 minutes on two cores, less with a warm ccache"
+	need_space "$K" 1500 "the kernel build"
+	step KERNEL "first build of the ${FLAVOUR:+$FLAVOUR }kernel: $MINUTES minutes on two cores, less with a warm ccache"
 	hint=$OBJECTS
 fi
 before=$(stat -c %Y "$KOUT/arch/x86/boot/bzImage" 2>/dev/null || echo 0)

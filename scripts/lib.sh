@@ -14,7 +14,6 @@ V=${V:-0}
 CACHE=${KDB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kvm-dmabuf}
 B=$ROOT/build/$ARCH
 TREE=$B/tree
-KOUT=$B/kernel
 KHDR=$B/headers
 # Link to the untouched kernel source in the cache.
 PRISTINE=$B/pristine
@@ -50,6 +49,19 @@ note()
 {
 	[ "$V" = 0 ] || printf '          %s\n' "$*"
 }
+
+# set_flavour NAME: the kernel meant from here on. A flavour is one more fragment
+# in vm/config and a build directory of its own beside build/<arch>, with kernel
+# and results; everything else is shared. The normal kernel's name is empty.
+set_flavour()
+{
+	FLAVOUR=$1
+	K=$B${FLAVOUR:+-$FLAVOUR}
+	KOUT=$K/kernel
+	[ -z "$FLAVOUR" ] || [ -r "$ROOT/vm/config/$FLAVOUR.config" ] ||
+		die "no kernel flavour '$FLAVOUR': there is no vm/config/$FLAVOUR.config"
+}
+set_flavour "${FLAVOUR:-}"
 
 check_arch()
 {

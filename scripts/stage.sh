@@ -57,10 +57,12 @@ make_tree()
 	done
 	check_pristine
 	# Not under the feet of a build.
-	take_lock "$B/kernel.lock"
+	for f in "$B" "$B"-*/; do
+		[ ! -d "$f" ] || take_lock "${f%/}/kernel.lock"
+	done
 	step TREE "${TREE#"$ROOT"/}"
 	# The new source is older than what was built from the old one.
-	rm -rf "$TREE" "$TREE.tmp" "$STATE" "$KOUT" "$KHDR" "$B/config" "$B/selftests"
+	rm -rf "$TREE" "$TREE.tmp" "$STATE" "$KOUT" "$KHDR" "$B/config" "$B/selftests" "$B"-*/{kernel,config}
 	mkdir -p "$STATE"
 	need_space "$B" 2200 "a copy of the kernel source"
 	# No hard links: an edit in place would reach the cache, and all other trees.

@@ -13,4 +13,4 @@ if ! LIVE=1 "$ROOT/vm/run.sh" demo; then
 	echo "demo: FAIL: the VM could not be started"
 	exit 1
 fi
-exec "$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$B/results" --demo demo
+exec "$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$K/results" --demo demo

@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"
 check_arch
 
-OUT=$B/results/host
+OUT=$K/results/host
 TIMEOUT=60
 
 rm -rf "$OUT"

@@ -16,7 +16,7 @@ APPLETS="sh ash cat chmod cp cut date dd dmesg echo env false find free grep hea
 	stty tail tee test time top touch tr true umount uname uniq vi wc which xargs"
 BZIMAGE=$KOUT/arch/x86/boot/bzImage
 GEN_INIT_CPIO=$KOUT/usr/gen_init_cpio
-PROVOKE=$ROOT/vm/init/provoke.sh
+SCRIPTS=("$ROOT"/vm/init/*.sh)
 BUSYBOX=$(command -v busybox) || die "no busybox: install busybox-static (make deps)"
 
 [ -x "$GEN_INIT_CPIO" ] || die "no gen_init_cpio in ${KOUT#"$ROOT"/}: run make kernel first"
@@ -94,7 +94,9 @@ spec()
 	echo "file /boot/bzImage $BZIMAGE 0644 0 0"
 	echo "file /boot/disk.img $VM/disk.img 0644 0 0"
 	[ ! -x "$B/vmm/guest-init" ] || echo "file /boot/guest.cpio $VM/guest.cpio 0644 0 0"
-	echo "file /bin/provoke.sh $PROVOKE 0755 0 0"
+	for f in "${SCRIPTS[@]}"; do
+		echo "file /bin/${f##*/} $f 0755 0 0"
+	done
 
 	programs | while read -r f; do
 		a=$(dirname "$f")
@@ -126,7 +128,7 @@ key()
 	local f
 
 	sha256sum "$0"
-	stat -Lc '%n %s %Y' "$BZIMAGE" "$GEN_INIT_CPIO" "$BUSYBOX" "$VM/init" "$PROVOKE"
+	stat -Lc '%n %s %Y' "$BZIMAGE" "$GEN_INIT_CPIO" "$BUSYBOX" "$VM/init" "${SCRIPTS[@]}"
 	programs | while read -r f; do
 		stat -Lc '%n %s %Y' "$B/$f"
 	done

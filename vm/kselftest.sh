@@ -35,6 +35,6 @@ if [ -z "$first" ]; then
 fi
 
 "$ROOT/vm/run.sh" "$first" kselftest
-cat "$B/results/kselftest/result.log"
-exec "$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$B/results" \
+cat "$K/results/kselftest/result.log"
+exec "$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$K/results" \
 	--stderr kselftest

@@ -39,6 +39,11 @@ def read(path):
         return None
 
 
+def read_meta(path):
+    """What is known about a boot beforehand: "key=value" lines."""
+    return dict(line.partition('=')[::2] for line in read(f'{path}/meta') or [])
+
+
 class Failure:
     """What went wrong, where (path below the boot, empty: the boot as a whole), and the log."""
 
@@ -249,7 +254,7 @@ class Judge:
     def judge(self, name, path, console=True):
         """Returns the verdict on one result directory."""
         verdict = Verdict(name)
-        meta = dict(line.partition('=')[::2] for line in read(f'{path}/meta') or [])
+        meta = read_meta(path)
         jobs = [line.split()[0] for line in read(f'{path}/jobs') or [] if line.strip()]
         status = ''.join(read(f'{path}/status') or [])
         verdict.seconds = meta.get('seconds')
@@ -305,15 +310,16 @@ def summary(judge, results, names, out):
     verdicts = []
     for name in names:
         path = os.path.join(results, name)
-        boot = dict(line.partition('=')[::2] for line in read(f'{path}/meta') or [])
-        verdicts.append((judge.judge(boot.get('boot', name), path, name != 'host'), path))
+        boot = read_meta(path).get('boot', name)
+        verdicts.append((judge.judge(boot, path, name != 'host'), path))
 
     for verdict, path in verdicts:
         for failure in verdict.failures:
             print_failure(verdict, failure, out)
         jobs = [job_of(verdict, failure, path) for failure in verdict.failures]
         for job in dict.fromkeys(job for job in jobs if job and verdict.name != 'host'):
-            print(f'    run it alone: make kselftest T={job}', file=out)
+            debug = ' DEBUG=1' if read_meta(path).get('flavour') == 'debug' else ''
+            print(f'    run it alone: make kselftest T={job}{debug}', file=out)
         if verdict.failures:
             print(f'    logs: {os.path.relpath(path)}/', file=out)
         for where, reason in verdict.skips:

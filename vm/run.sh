@@ -9,6 +9,7 @@
 # run.sh --jobs NAME: prints its job lines instead.
 #
 #   ACCEL=tcg|kvm  instead of what probe-accel.sh finds
+#   FLAVOUR=debug  the debug kernel, results in build/<arch>-debug
 #   T=GLOB         only jobs whose name, or the last part of it, matches
 #   LIVE=1         what the jobs print goes to stdout while they run
 #
@@ -24,9 +25,9 @@ if [ "${1:-}" = --jobs ]; then
 	shift
 fi
 NAME=${1:?usage: run.sh [--jobs] NAME [RESULTS]}
-OUT=$B/results/${2:-$NAME}
+OUT=$K/results/${2:-$NAME}
 VM=$B/vm
-BZIMAGE=$KOUT/arch/x86/boot/bzImage
+ASKED_FLAVOUR=$FLAVOUR
 T=${T:-}
 LIVE=${LIVE:-0}
 
@@ -46,6 +47,17 @@ JOBS=
 	die "no boot named $NAME; there are: $(cd "$ROOT/vm/boots" && echo *.boot | sed 's/\.boot//g')"
 # shellcheck source=/dev/null
 . "$ROOT/vm/boots/$NAME.boot"
+set_flavour "$FLAVOUR"
+BZIMAGE=$KOUT/arch/x86/boot/bzImage
+
+# Limits are those of the normal kernel. What the debug kernel looks at takes
+# time, and its notes take memory.
+SLOWER=1
+if [ "$FLAVOUR" = debug ]; then
+	SLOWER=8
+	TIMEOUT=$((TIMEOUT * SLOWER))
+	MEM=$((${MEM%G} + 1))G
+fi
 
 # Job lines of the boot with paths as the VM sees them. "@glob TIMEOUT PATTERN
 # ARGS" stands for all selftests that match and are not listed by name; one that
@@ -90,12 +102,12 @@ expand_jobs()
 
 select_jobs()
 {
-	local name rest
+	local name timeout rest
 
-	while read -r name rest; do
+	while read -r name timeout rest; do
 		# shellcheck disable=SC2053 # T is a glob
 		if [ -z "$T" ] || [[ $name == $T ]] || [[ ${name##*/} == $T ]]; then
-			echo "$name $rest"
+			echo "$name $((timeout * SLOWER)) $rest"
 		fi
 	done
 }
@@ -108,19 +120,25 @@ fi
 command -v qemu-system-x86_64 >/dev/null || die "no qemu-system-x86_64: install QEMU 9 or newer (make deps)"
 QEMU_VERSION=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9]*\)\..*/\1/p')
 [ "${QEMU_VERSION:-0}" -ge 9 ] || die "QEMU ${QEMU_VERSION:-?} is too old, 9 or newer is needed (make deps)"
-[ -r "$BZIMAGE" ] || die "no kernel at ${BZIMAGE#"$ROOT"/}: run make kernel first"
+[ -r "$BZIMAGE" ] || die "no kernel at ${BZIMAGE#"$ROOT"/}: run make ${FLAVOUR:+$FLAVOUR-}kernel first"
 [ -r "$VM/initramfs.cpio" ] || die "no initramfs at build/$ARCH/vm: run make initramfs first"
 
 rm -rf "$OUT"
 make_dir "$OUT"
 expand_jobs | select_jobs >"$OUT/jobs"
 [ -s "$OUT/jobs" ] || die "no job of boot $NAME matches T=$T; there are: $(expand_jobs | cut -d' ' -f1 | tr '\n' ' ')"
+[ "$FLAVOUR" != debug ] || [ "$INTERACTIVE" = 1 ] || echo "kmemleak 120 /bin/kmemleak.sh" >>"$OUT/jobs"
 [ -z "$EXPECT" ] || cp "$ROOT/vm/boots/$EXPECT" "$OUT/warnings"
 [ -z "$T" ] || touch "$OUT/partial"
 
-# The job list travels in an archive of its own behind the base one.
+# The job list travels in an archive of its own behind the others.
 echo "file /jobs $OUT/jobs 0644 0 0" >"$OUT/jobs.spec"
-{ cat "$VM/initramfs.cpio" && "$KOUT/usr/gen_init_cpio" -t 1 "$OUT/jobs.spec"; } >"$OUT/initrd"
+{
+	cat "$VM/initramfs.cpio"
+	# What only this kernel needs.
+	[ ! -e "$K/initramfs.cpio" ] || cat "$K/initramfs.cpio"
+	"$KOUT/usr/gen_init_cpio" -t 1 "$OUT/jobs.spec"
+} >"$OUT/initrd"
 rm -f "$OUT/jobs.spec"
 
 ACCEL=${ACCEL:-$("$ROOT/vm/probe-accel.sh")}
@@ -256,6 +274,7 @@ vm_pid=
 	echo "boot=$NAME"
 	echo "seconds=$((SECONDS - start))"
 	echo "timeout=$TIMEOUT"
+	[ -z "$ASKED_FLAVOUR" ] || echo "flavour=$ASKED_FLAVOUR"
 	echo "accel=$ACCEL"
 } >"$OUT/meta"
 echo "$status" >"$OUT/status"
