@@ -15,6 +15,8 @@ PACKAGES=(
 	libcmocka-dev liburing-dev libcap-dev libnuma-dev uuid-dev
 	# test VM
 	busybox-static e2fsprogs util-linux
+	# the model
+	spin
 	# fetch and lint
 	debian-archive-keyring dpkg-dev
 )
