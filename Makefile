@@ -26,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 # Steps are parallel inside. Side by side they would compete for the same cores.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help model build-users deps fetch stage config kernel debug-kernel headers selftests vmm check lint stat clean \
+.PHONY: help model docs build-users deps fetch stage config kernel debug-kernel headers selftests vmm check lint stat clean \
 	hooks-list hooks-edit hooks-revert hooks-save compile_commands.json
 
 help: ## this list
@@ -71,6 +71,10 @@ check: stage ## host tests, checkpatch, kernel-doc, shell syntax; no kernel buil
 
 lint: config ## sparse and W=1 on our objects and those our hooks touch
 	@scripts/lint.sh
+
+docs: stage ## pages of the kernel's documentation in build/docs
+	@DOCS=1 scripts/deps.sh
+	@scripts/docs.sh
 
 build-users: initramfs ## does all that uses dma-buf build and load? hours; D=files: less
 	@D='$(D)' STEPS='$(STEPS)' scripts/build-users.sh

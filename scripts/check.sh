@@ -52,7 +52,7 @@ run_checkpatch()
 
 run_one()
 {
-	local kind=$1 f rc=0
+	local kind=$1 f to path heading code name pattern rc=0
 	shift
 
 	case $kind in
@@ -96,6 +96,34 @@ for f in sys.argv[1:]:
 		done
 		return $rc
 		;;
+	links)
+		# [text](path#heading), as in GitHub's flavour of Markdown.
+		for f in README.md docs/*.md; do
+			while IFS='#' read -r path heading; do
+				to=$f
+				[ -z "$path" ] || to=${f%"${f##*/}"}$path
+				if [ ! -e "$to" ]; then
+					echo "$f: there is no $path"
+					rc=1
+				elif [ -n "$heading" ] && ! sed -n 's/^##* //p' "$to" | tr 'A-Z ' 'a-z-' |
+						tr -dc 'a-z0-9_\n-' | grep -qxF -- "$heading"; then
+					echo "$f: there is no heading #$heading in $to"
+					rc=1
+				fi
+			done < <(grep -oE '\]\([^) ]+\)' "$f" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+:')
+		done
+		# What docs/requirements.md names: fixture.case, or a word of our code.
+		code=$(find arch drivers hooks include samples scripts tools virt vm -type f ! -name '*.log' -exec cat {} +)
+		while IFS= read -r name; do
+			case $name in
+			make\ *) continue ;;
+			*.*) pattern="TEST_F(_TIMEOUT)?\\(${name%.*}, ${name#*.}\\b" ;;
+			*) pattern="\\b$name\\b" ;;
+			esac
+			grep -qE -e "$pattern" <<<"$code" || { echo "docs/requirements.md: nothing is named $name"; rc=1; }
+		done < <(grep -oE '`[^`]+`' docs/requirements.md | tr -d '`' | sort -u)
+		return $rc
+		;;
 	golden) make --no-print-directory golden </dev/null ;;
 	host-tests)
 		make -C tools/testing/dma-buf O="$B/host" CC='ccache gcc' V="$V" -j"$(jobs)" \
@@ -111,7 +139,7 @@ if [ "${1:-}" = run ]; then
 	rc=0
 	out=$(run_one "$kind" "$@" 2>&1) || rc=$?
 	case $kind in
-	golden | host-tests)
+	golden | host-tests | links)
 		printf '%s\n' "$out" >"$B/logs/$kind.log"
 		if [ $rc = 0 ]; then
 			mv "$LOCAL/$kind.key" "$LOCAL/$kind.ok"
@@ -184,6 +212,8 @@ program()
 [ ! -e tools/testing/dma-buf/Makefile ] ||
 	program host-tests '^(tools/testing/dma-buf|drivers|include|virt|arch)/'
 [ ! -e vm/vm.mk ] || program golden '^vm/'
+# Any file may be what a link leads to.
+program links .
 files test 8 '^tools/testing/.*\.[chS]$' '^tools/testing/dma-buf/include/'
 files user 15 '^samples/.*\.[chS]$' '^samples/dma-buf/'
 files kernel 8 '^(arch|drivers|include|samples/dma-buf|virt)/.*\.[chS]$' '^include/trace/'

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Installs the Debian packages that are missing. Silent if none is.
+# Installs the Debian packages that are missing. Silent if none is. DOCS=1: and
+# those that only make docs needs.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -20,12 +21,14 @@ PACKAGES=(
 	# fetch and lint
 	debian-archive-keyring dpkg-dev
 )
+DOCS_PACKAGES=(python3-sphinx python3-yaml)
+[ "${DOCS:-0}" = 0 ] || PACKAGES+=("${DOCS_PACKAGES[@]}")
 QEMU=qemu-system-x86
 # Before 9, TCG lacks what KVM_AMD needs here.
 QEMU_MIN=9
 
 # Checked before, and dpkg has not installed or removed anything since.
-STAMP=$CACHE/deps.ok
+STAMP=$CACHE/deps$([ "${DOCS:-0}" = 0 ] || echo -docs).ok
 key="$(sha256sum <"$0") $(stat -c '%Y %i %s' /var/lib/dpkg/status 2>/dev/null || true)"
 if [ "$(cat "$STAMP" 2>/dev/null)" = "$key" ]; then
 	exit 0

@@ -16,7 +16,7 @@ set -euo pipefail
 
 check_arch
 # Kernel paths that own files may have.
-OWN_DIRS=(arch drivers include samples tools virt)
+OWN_DIRS=(Documentation arch drivers include samples tools virt)
 
 # Own files: what git tracks or would track.
 list_own()
