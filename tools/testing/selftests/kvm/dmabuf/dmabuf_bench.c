@@ -15,6 +15,14 @@
  *   delete    Deletion of the memslot. It has a large fixed part, so two slots
  *             are deleted and the difference counts.
  *
+ * Then there is what an exporter does, or has done to it:
+ *
+ *   attach    Creation and deletion of a memslot of one page.
+ *   revoke    DMA_BUF_TEST_OP_REVOKE of a buffer that the guest has mapped. Of
+ *             two sizes, as above. And of one that has a slot, but is not
+ *             mapped: a fixed cost.
+ *   refault   As fault, after the buffer was moved.
+ *
  * All memory is touched beforehand: clearing it is not counted. Neither is the
  * first block of a slot, for whose sake the upper page tables are allocated.
  * Each figure is the median of ROUNDS rounds that follow one for warming up.
@@ -25,7 +33,7 @@
  */
 #include <linux/sizes.h>
 
-#include "dmabuf_util.h"
+#include "dmabuf_exporter.h"
 
 #define WARM	SZ_2M		/* mapped, but not counted */
 #define ROUNDS	5
@@ -282,34 +290,73 @@ static int cmp_s64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* The median of some rounds. vm/bench.py reads what is printed. */
+struct row {
+	char name[64];
+	u64 units;		/* pages, or what else the figure is about */
+	s64 (*measure)(const struct row *row);
+	struct kvm_vcpu *vcpu;
+	const struct kind *kind;
+	const struct memory *mem;
+	enum figure figure;
+	const struct dmabuf *buf;
+	u64 size;
+	u32 order;
+};
+
+static void measure_row(const struct row *row)
+{
+	s64 ticks[ROUNDS];
+	int i;
+
+	row->measure(row);
+	for (i = 0; i < ROUNDS; i++)
+		ticks[i] = row->measure(row);
+	qsort(ticks, ROUNDS, sizeof(*ticks), cmp_s64);
+	ksft_print_msg("row %s pages %lu ticks %ld min %ld max %ld\n", row->name, row->units,
+		       ticks[ROUNDS / 2], ticks[0], ticks[ROUNDS - 1]);
+}
+
+static s64 measure_figure(const struct row *row)
+{
+	return measure(row->vcpu, row->kind, row->mem, row->figure);
+}
+
+static void set_guest_range(struct kvm_vm *vm, u64 size, u64 step)
+{
+	guest_size = size;
+	guest_step = step;
+	sync_global_to_guest(vm, guest_size);
+	sync_global_to_guest(vm, guest_step);
+}
+
+static struct kvm_vcpu *create_vm(void)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = vm_create_with_one_vcpu(&vcpu, guest_code);
+
+	virt_map_level(vm, DMABUF_GPA, DMABUF_GPA, SZ_1G, PG_LEVEL_1G);
+	return vcpu;
+}
+
 static void measure_kind(const struct kind *kind)
 {
 	struct memory mem = {};
-	struct kvm_vcpu *vcpu;
-	struct kvm_vm *vm;
-	int figure, i;
+	struct row row = {
+		.units = (kind->size - WARM) / SZ_4K,
+		.measure = measure_figure,
+		.vcpu = create_vm(),
+		.kind = kind,
+		.mem = &mem,
+	};
+	struct kvm_vm *vm = row.vcpu->vm;
 
-	vm = vm_create_with_one_vcpu(&vcpu, guest_code);
-	virt_map_level(vm, DMABUF_GPA, DMABUF_GPA, SZ_1G, PG_LEVEL_1G);
 	kind->create(vm, kind->size, &mem);
+	set_guest_range(vm, kind->size, kind->page);
 
-	guest_size = kind->size;
-	guest_step = kind->page;
-	sync_global_to_guest(vm, guest_size);
-	sync_global_to_guest(vm, guest_step);
-
-	for (figure = 0; figure < NR_FIGURES; figure++) {
-		s64 ticks[ROUNDS];
-
-		measure(vcpu, kind, &mem, figure);
-		for (i = 0; i < ROUNDS; i++)
-			ticks[i] = measure(vcpu, kind, &mem, figure);
-		qsort(ticks, ROUNDS, sizeof(*ticks), cmp_s64);
-
-		/* vm/bench.py reads this. */
-		ksft_print_msg("row %s.%s pages %lu ticks %ld min %ld max %ld\n",
-			       figure_names[figure], kind->name, (kind->size - WARM) / SZ_4K,
-			       ticks[ROUNDS / 2], ticks[0], ticks[ROUNDS - 1]);
+	for (row.figure = 0; row.figure < NR_FIGURES; row.figure++) {
+		snprintf(row.name, sizeof(row.name), "%s.%s", figure_names[row.figure], kind->name);
+		measure_row(&row);
 	}
 
 	kvm_vm_free(vm);
@@ -317,16 +364,135 @@ static void measure_kind(const struct kind *kind)
 	ksft_test_result_pass("%s\n", kind->name);
 }
 
+/* Negotiation, and what else a slot on a dma-buf costs. */
+static s64 measure_slot(const struct row *row)
+{
+	u64 t = rdtsc();
+
+	dmabuf_set_slot(row->vcpu->vm, &row->mem->region);
+	dmabuf_delete_slot(row->vcpu->vm, DMABUF_SLOT);
+	return rdtsc() - t;
+}
+
+static void measure_attach(void)
+{
+	struct memory dmabuf = {}, anon = {};
+	struct kvm_vcpu *vcpu = create_vm();
+
+	dmabuf_create_test(&dmabuf.buf, SZ_4K, 0, DMA_BUF_TEST_DYNAMIC);
+	dmabuf.region = dmabuf_region(&dmabuf.buf, DMABUF_SLOT, DMABUF_GPA, 0, SZ_4K, NULL);
+	create_anon(SZ_4K, MADV_NOHUGEPAGE, &anon);
+	measure_row(&(struct row) { "attach.dmabuf", 1, measure_slot, vcpu, .mem = &dmabuf });
+	measure_row(&(struct row) { "attach.anon", 1, measure_slot, vcpu, .mem = &anon });
+
+	kvm_vm_free(vcpu->vm);
+	destroy(&dmabuf);
+	destroy(&anon);
+	ksft_test_result_pass("attach\n");
+}
+
+/* The guest maps the first @size bytes, by the pages that it should. */
+static void map_all(struct kvm_vcpu *vcpu, const struct dmabuf *buf, u64 size, u32 order)
+{
+	struct dmabuf_levels levels = dmabuf_levels(vcpu->vm);
+	u64 nr = size >> (PAGE_SHIFT + order);
+
+	prefault(vcpu, 0, size);
+	levels = dmabuf_levels_since(vcpu->vm, levels);
+	TEST_ASSERT((order ? levels.p2m : levels.p4k) == nr && levels.p2m + levels.p4k == nr,
+		    "mapped by %lu pages of 4K and %lu of 2M", levels.p4k, levels.p2m);
+}
+
+static u64 time_revoke(const struct dmabuf *buf)
+{
+	u64 t = rdtsc();
+
+	dmabuf_revoke(buf);
+	t = rdtsc() - t;
+	dmabuf_unrevoke(buf);
+	return t;
+}
+
+static s64 measure_revoke(const struct row *row)
+{
+	s64 t[2];
+
+	for (int i = 0; i < 2; i++) {
+		map_all(row->vcpu, row->buf, i ? row->size : WARM, row->order);
+		t[i] = time_revoke(row->buf);
+	}
+	return t[1] - t[0];
+}
+
+static s64 measure_revoke_unmapped(const struct row *row)
+{
+	return time_revoke(row->buf);
+}
+
+/* The guest has mapped it, it moves, and the guest comes back. */
+static s64 measure_refault(const struct row *row)
+{
+	struct kvm_vcpu *vcpu = row->vcpu;
+
+	run_guest(vcpu, 0);
+	run_guest(vcpu, 1);
+	dmabuf_move(row->buf, 0, 0);
+	run_guest(vcpu, 0);
+	run_guest(vcpu, 1);
+	sync_global_from_guest(vcpu->vm, guest_ticks);
+	return guest_ticks;
+}
+
+static void measure_moves(const char *page, u32 order)
+{
+	const u64 size = SZ_64M, refault = SZ_32M, extent = SZ_4K << order;
+	struct kvm_vcpu *vcpu = create_vm();
+	struct dmabuf buf;
+	struct row row = {
+		.vcpu = vcpu,
+		.buf = &buf,
+		.size = size,
+		.order = order,
+	};
+
+	dmabuf_create_test(&buf, size, order, DMA_BUF_TEST_DYNAMIC);
+	dmabuf_add_slot(vcpu->vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, size);
+
+	snprintf(row.name, sizeof(row.name), "revoke.unmapped.%s", page);
+	row.units = 1;
+	row.measure = measure_revoke_unmapped;
+	measure_row(&row);
+
+	snprintf(row.name, sizeof(row.name), "revoke.%s", page);
+	row.units = (size - WARM) / extent;
+	row.measure = measure_revoke;
+	measure_row(&row);
+
+	set_guest_range(vcpu->vm, refault, extent);
+	snprintf(row.name, sizeof(row.name), "refault.%s", page);
+	row.units = (refault - WARM) / extent;
+	row.measure = measure_refault;
+	measure_row(&row);
+
+	kvm_vm_free(vcpu->vm);
+	dmabuf_free(&buf);
+	ksft_test_result_pass("moves.%s\n", page);
+}
+
 int main(void)
 {
 	unsigned int i;
 
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_DMABUF) & KVM_DMABUF_CAP_PRE_FAULT);
+	TEST_REQUIRE(dmabuf_exporter());
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_GUEST_MEMFD_FLAGS) & GUEST_MEMFD_FLAG_INIT_SHARED);
 
 	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(kinds));
+	ksft_set_plan(ARRAY_SIZE(kinds) + 3);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		measure_kind(&kinds[i]);
+	measure_attach();
+	measure_moves("4k", 0);
+	measure_moves("2m", DMABUF_ORDER_2M);
 	ksft_finished();
 }
