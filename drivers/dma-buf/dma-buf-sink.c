@@ -100,6 +100,40 @@ static int dma_buf_sink_check_ram(struct dma_buf_sink *sink,
 	return ret;
 }
 
+/**
+ * dma_buf_sink_check_pages - check each page of a part of an extent
+ * @page: the first
+ * @nr_pages: how many
+ *
+ * For mappings that last. Pages of one folio differ only in whether they have
+ * failed, and the folio knows whether any of them has, so that this costs a
+ * step for each folio.
+ *
+ * Return: 0; -EINVAL if there is a page that nobody may map, warns; -EHWPOISON.
+ */
+int dma_buf_sink_check_pages(struct page *page, u64 nr_pages)
+{
+	unsigned long pfn = page_to_pfn(page);
+	unsigned long end = pfn + nr_pages;
+	struct folio *folio;
+	int ret;
+
+	while (pfn < end) {
+		ret = dma_buf_sink_check_page(pfn);
+		if (ret)
+			return ret;
+
+		page = pfn_to_page(pfn);
+		folio = page_folio(page);
+		if (folio_contain_hwpoisoned_page(folio))
+			pfn++;
+		else
+			pfn += folio_nr_pages(folio) - folio_page_idx(folio, page);
+		cond_resched();
+	}
+	return 0;
+}
+
 /*
  * region_intersects() walks all resources, so remember its last verdict: a
  * buffer that is one BAR pays for it once.

@@ -34,6 +34,8 @@ typedef int (*dma_buf_sink_take_t)(struct dma_buf_attachment *attach,
  * @mmio_end: its end; equal to @mmio_start when there is none
  * @nr_fills: how often the exporter was asked, for debugfs
  * @nr_extents: how many extents it gave, for debugfs
+ * @mapped: bytes in I/O page tables, for the IOMMU type
+ * @nr_failed: mappings that failed, for the IOMMU type
  *
  * It lives as long as the attachment, so that an exporter that keeps the
  * pointer is found out instead of writing into freed memory. Protected by the
@@ -53,6 +55,8 @@ struct dma_buf_sink {
 	phys_addr_t mmio_end;
 	u64 nr_fills;
 	u64 nr_extents;
+	u64 mapped;
+	u64 nr_failed;
 };
 
 int dma_buf_sink_attach(struct dma_buf_attachment *attach);
@@ -61,5 +65,6 @@ void dma_buf_sink_invalidate(struct dma_buf_attachment *attach);
 void dma_buf_sink_show(struct seq_file *s, struct dma_buf_attachment *attach);
 int dma_buf_sink_run(struct dma_buf_attachment *attach, u64 offset, u64 length,
 		     bool write, dma_buf_sink_take_t take, void *cookie);
+int dma_buf_sink_check_pages(struct page *page, u64 nr_pages);
 
 #endif /* __DMA_BUF_SINK_H__ */

@@ -18,7 +18,8 @@
  *   Entered before the invalidation of the whole buffer, so that no importer
  *   comes back in between. fill, prepare, map and pin say -ENODEV, mmap raises
  *   SIGBUS. SGT importers cannot attach, for they may expect map to work
- *   afterwards; those that map on demand can.
+ *   afterwards, nor can IOMMU importers unless they have mappings_allowed;
+ *   those that map on demand can.
  *
  * Pinned by an importer
  *   The buffer neither moves nor is revoked: -EBUSY.
@@ -44,6 +45,7 @@
 #include <linux/align.h>
 #include <linux/array_size.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-buf-iommu.h>
 #include <linux/dma-buf-kvm.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
@@ -381,13 +383,18 @@ static int dma_buf_test_attach(struct dma_buf *dmabuf,
 	struct dma_buf_test *buf = dmabuf->priv;
 	bool revoked;
 
-	if (attach->map_type != &dma_buf_mapping_sgt_type)
+	if (attach->map_type == &dma_buf_mapping_kvm_type)
 		return 0;
 
 	/* What cannot be pinned must be let go of when it is revoked. */
 	if ((buf->flags & DMA_BUF_TEST_REVOCABLE) &&
 	    !dma_buf_attach_revocable(attach))
 		return -EOPNOTSUPP;
+
+	/* An importer of this kind is told when the memory is there. */
+	if (attach->map_type == &dma_buf_mapping_iommu_type &&
+	    attach->importer_ops->mappings_allowed)
+		return 0;
 
 	dma_resv_lock(dmabuf->resv, NULL);
 	revoked = buf->revoked;
@@ -534,7 +541,7 @@ static int dma_buf_test_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
  * What is offered. Tables are constant data, hence one for each combination.
  */
 
-static bool dma_buf_test_offers_kvm(struct dma_buf *dmabuf)
+static bool dma_buf_test_offers_extents(struct dma_buf *dmabuf)
 {
 	struct dma_buf_test *buf = dmabuf->priv;
 
@@ -555,8 +562,11 @@ static void dma_buf_test_release(struct dma_buf *dmabuf);
 #define DMA_BUF_TEST_MAPPINGS(...)					\
 	((const struct dma_buf_mapping_exp[]) {				\
 		DMA_BUF_EMAPPING_KVM(&dma_buf_test_extent_ops,		\
-				     .offered = dma_buf_test_offers_kvm, \
+				     .offered = dma_buf_test_offers_extents, \
 				     __VA_ARGS__),			\
+		DMA_BUF_EMAPPING_IOMMU(&dma_buf_test_extent_ops,	\
+				       .offered = dma_buf_test_offers_extents, \
+				       __VA_ARGS__),			\
 		DMA_BUF_EMAPPING_SGT(.offered = dma_buf_test_offers_sgt, \
 				     __VA_ARGS__),			\
 		{ }							\
