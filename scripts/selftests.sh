@@ -56,7 +56,8 @@ build()
 {
 	collection kvm TEST_GEN_PROGS_x86="${KVM[*]}" TEST_GEN_PROGS_EXTENDED_x86= "$@" all &&
 		collection drivers/dma-buf "$@" all &&
-		collection dmabuf-heaps "$@" all
+		collection dmabuf-heaps "$@" all &&
+		collection iommu "$@" all
 }
 
 if [ "${1:-}" = commands ]; then
@@ -86,6 +87,10 @@ for t in "${KVM[@]}"; do
 done
 install_prog drivers/dma-buf/udmabuf
 install_prog dmabuf-heaps/dmabuf-heap
+for t in iommufd iommufd_fail_nth iommufd_dmabuf iommufd_dmabuf_revoke \
+	iommufd_dmabuf_fail_nth; do
+	install_prog "iommu/$t"
+done
 
 # Drop what no longer exists.
 comm -13 <(printf '%s\n' "${programs[@]}" | sort) <(cd "$OUT" && find . -type f -printf '%P\n' | sort) |

@@ -5,6 +5,7 @@
  * being errors.
  */
 #include <linux/dma-buf.h>
+#include <linux/dma-buf-iommu.h>
 #include <linux/dma-buf-kvm.h>
 
 extern const struct dma_buf_extent_ops extent_ops;
@@ -12,9 +13,13 @@ extern const struct dma_buf_kvm_ops kvm_ops;
 
 const struct dma_buf_mapping_exp exporter[] = {
 	DMA_BUF_EMAPPING_KVM(&extent_ops),
+	DMA_BUF_EMAPPING_IOMMU(&extent_ops),
 	DMA_BUF_EMAPPING_SGT(),
 #ifdef EXPORTER_GETS_KVM_OPS
 	DMA_BUF_EMAPPING_KVM(&kvm_ops),
+#endif
+#ifdef IOMMU_EXPORTER_GETS_KVM_OPS
+	DMA_BUF_EMAPPING_IOMMU(&kvm_ops),
 #endif
 #ifdef EXPORTER_GETS_VOID
 	DMA_BUF_EMAPPING_KVM((const void *)&extent_ops),
@@ -27,6 +32,7 @@ const struct dma_buf_mapping_exp exporter[] = {
 
 const struct dma_buf_mapping_match importer[] = {
 	DMA_BUF_IMAPPING_KVM(&kvm_ops),
+	DMA_BUF_IMAPPING_IOMMU(),
 	DMA_BUF_IMAPPING_SGT(NULL, false),
 #ifdef IMPORTER_GETS_EXTENT_OPS
 	DMA_BUF_IMAPPING_KVM(&extent_ops),

@@ -134,6 +134,13 @@ static inline unsigned long page_to_pfn(const struct page *page)
 	return HOST_PFN + (page - host_pages);
 }
 
+static inline struct page *pfn_to_page(unsigned long pfn)
+{
+	return &host_pages[pfn - HOST_PFN];
+}
+
+#define page_to_phys(_page)	PFN_PHYS(page_to_pfn(_page))
+
 static inline bool PageReserved(const struct page *page)
 {
 	return page->flags & PAGE_RESERVED;
@@ -178,5 +185,13 @@ bool noop_dirty_folio(struct address_space *mapping, struct folio *folio);
 /* Knows host.ram_start to host.ram_end, and counts in host.region_walks. */
 int region_intersects(resource_size_t start, size_t size, unsigned long flags,
 		      unsigned long desc);
+
+/* A fake I/O page table, see host_iommu.h. */
+struct iommu_domain;
+
+int iommu_map_nosync(struct iommu_domain *domain, unsigned long iova,
+		     phys_addr_t phys, size_t size, int prot, int gfp);
+int iommu_sync_map(struct iommu_domain *domain, unsigned long iova, size_t size);
+size_t iommu_unmap(struct iommu_domain *domain, unsigned long iova, size_t size);
 
 #endif /* __CUSTOM_H__ */

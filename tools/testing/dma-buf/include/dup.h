@@ -18,8 +18,14 @@ typedef u64 resource_size_t;
 #define PAGE_ALIGN(_x)		(((_x) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1))
 #define PAGE_ALIGNED(_x)	(((u64)(_x) & (PAGE_SIZE - 1)) == 0)
 #define PHYS_PFN(_x)		((unsigned long)((_x) >> PAGE_SHIFT))
+#define PFN_PHYS(_x)		((phys_addr_t)(_x) << PAGE_SHIFT)
 
 #define BIT(_nr)		(1UL << (_nr))
+
+static inline bool is_power_of_2(unsigned long long n)
+{
+	return n && !(n & (n - 1));
+}
 
 #define ARRAY_SIZE(_a)		(sizeof(_a) / sizeof((_a)[0]))
 
@@ -111,6 +117,11 @@ struct sg_table {
 
 #define for_each_sgtable_sg(_sgt, _sg, _i)			\
 	for (_i = 0, _sg = (_sgt)->sgl; _i < (_sgt)->orig_nents; _i++, _sg++)
+
+#define IOMMU_READ		1
+#define IOMMU_WRITE		2
+#define IOMMU_CACHE		4
+#define IOMMU_MMIO		16
 
 struct device {
 	const char *name;

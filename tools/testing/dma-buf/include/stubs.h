@@ -16,6 +16,9 @@
 #define WRITE_ONCE(_x, _val)	((_x) = (_val))
 
 #define GFP_KERNEL		0
+#define GFP_KERNEL_ACCOUNT	0
+
+#define cond_resched()
 
 /* Looked up in the tables of a faked kernel, which knows one kind of RAM. */
 #define IORESOURCE_SYSTEM_RAM	1
