@@ -250,8 +250,8 @@ static void iopt_dmabuf_invalidate_range(struct dma_buf_attachment *attach,
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	/* The pages are a slice of the buffer. */
-	offset = max(offset, start);
 	end = min(offset + length, end);
+	offset = max(offset, start);
 	if (!pages->dmabuf.attach || offset >= end)
 		return;
 
