@@ -283,6 +283,7 @@ static void page_flag(unsigned int page, unsigned int flag, int error)
 	give_ram(0, 16);
 	host_pages[page].flags |= flag;
 	assert_int_equal(map(attach, 0, 16 * PAGE_SIZE, RW, 0), error);
+	assert_int_equal(map(attach, (page - 1) * PAGE_SIZE, 2 * PAGE_SIZE, RW, 0), error);
 	assert_int_equal(nr_mapped(), 0);
 	/* Next to it, and up to it. */
 	assert_int_equal(map(attach, (page + 1) * PAGE_SIZE, PAGE_SIZE, RW, 0), 0);
@@ -305,19 +306,19 @@ static void failed_page_of_a_folio(void)
 
 static void reserved_page(void)
 {
-	host_expect_warnings(1);
+	host_expect_warnings(2);
 	page_flag(7, PAGE_RESERVED, -EINVAL);
 }
 
 static void offline_page(void)
 {
-	host_expect_warnings(1);
+	host_expect_warnings(2);
 	page_flag(7, PAGE_OFFLINE, -EINVAL);
 }
 
 static void device_page(void)
 {
-	host_expect_warnings(1);
+	host_expect_warnings(2);
 	page_flag(7, PAGE_ZONE_DEVICE, -EINVAL);
 }
 
