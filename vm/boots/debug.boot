@@ -18,6 +18,8 @@ kvm/dmabuf/dmabuf_race_test-move	20	kvm/dmabuf/dmabuf_race_test -v move_4k
 kvm/dmabuf/dmabuf_race_test-revoke	20	kvm/dmabuf/dmabuf_race_test -v revoke_4k
 kvm/dmabuf/dmabuf_fail_nth_test-attach	20	kvm/dmabuf/dmabuf_fail_nth_test -v attach
 kvm/dmabuf/dmabuf_fail_nth_test-fill	20	kvm/dmabuf/dmabuf_fail_nth_test -v move_in_fill
+iommu/iommufd_dmabuf_revoke		20	iommu/iommufd_dmabuf_revoke
+iommu/iommufd_dmabuf_fail_nth		20	iommu/iommufd_dmabuf_fail_nth
 kunit/dma-buf				20	/bin/kunit.sh dma-buf-mapping dma-buf-sink dma-buf-invalidate
 kunit/samples				20	/bin/kunit.sh dma_buf_sample_*
 "

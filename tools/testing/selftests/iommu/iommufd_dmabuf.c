@@ -129,6 +129,54 @@ TEST_F(dmabuf, domain_added_later)
 	EXPECT_TRUE(none_there(self));
 }
 
+/*
+ * A device writes one page of the IOMMU. How many of them are one entry of the
+ * I/O page table with it, and so are reported dirty?
+ */
+static int entry_size(dmabuf_t *self, __u32 hwpt, __u64 iova, size_t length)
+{
+	unsigned long bitmap[(2 << 20) / MOCK_PAGE_SIZE / BITS_PER_LONG] = {};
+	size_t nr_bits = length / MOCK_PAGE_SIZE, i;
+	__u64 dirtied;
+	int nr = 0;
+
+	set_bit(5, bitmap);
+	if (_test_cmd_set_dirty_tracking(self->fd, hwpt, true) ||
+	    _test_cmd_mock_domain_set_dirty(self->fd, hwpt, length, iova,
+					    MOCK_PAGE_SIZE, (__u64 *)bitmap, &dirtied))
+		return -1;
+	memset(bitmap, 0, sizeof(bitmap));
+	if (_test_cmd_get_dirty_bitmap(self->fd, hwpt, length, iova, MOCK_PAGE_SIZE,
+				       (__u64 *)bitmap, 0))
+		return -1;
+	for (i = 0; i < nr_bits; i++)
+		nr += test_bit(i, bitmap);
+	return nr * MOCK_PAGE_SIZE;
+}
+
+TEST_F(dmabuf, entries_of_the_page_table)
+{
+	__u32 flags[] = { 0, DMA_BUF_TEST_REVOCABLE | DMA_BUF_TEST_RANGES }, hwpt = 0;
+	int i, size;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, buf_create(&self->buf, 2 << 20, 9, flags[i]));
+		self->iova = MOCK_APERTURE_START;
+		ASSERT_EQ(0, map_all(self, RW | IOMMU_IOAS_MAP_FIXED_IOVA));
+		test_cmd_hwpt_alloc(self->idev, self->ioas_id,
+				    IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &hwpt);
+
+		/* Large, unless user space or the exporter needs it otherwise. */
+		size = variant->small_pages || flags[i] ? PAGE_SIZE : 2 << 20;
+		EXPECT_EQ(size, entry_size(self, hwpt, self->iova, 2 << 20));
+
+		test_ioctl_destroy(hwpt);
+		ASSERT_EQ(0, unmap(self->fd, self->ioas_id, self->iova, 2 << 20));
+		buf_free(&self->buf);
+		self->buf.fd = -1;
+	}
+}
+
 TEST_F(dmabuf, without_domain)
 {
 	__u32 ioas, hwpt = 0;
