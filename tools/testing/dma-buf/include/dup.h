@@ -123,6 +123,11 @@ struct sg_table {
 #define IOMMU_CACHE		4
 #define IOMMU_MMIO		16
 
+struct phys_vec {
+	phys_addr_t paddr;
+	size_t len;
+};
+
 struct device {
 	const char *name;
 };
