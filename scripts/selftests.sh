@@ -27,6 +27,14 @@ KVM=(
 	x86/private_mem_kvm_exits_test
 	x86/svm_vmcall_test
 )
+VFIO=(
+	vfio_dma_mapping_mmio_test
+	vfio_dma_mapping_test
+	vfio_iommufd_setup_test
+	vfio_pci_device_init_perf_test
+	vfio_pci_device_test
+	vfio_pci_driver_test
+)
 OBJ=$B/selftests-obj
 OUT=$B/selftests
 LOG=$B/logs/selftests.log
@@ -57,6 +65,7 @@ build()
 	collection kvm TEST_GEN_PROGS_x86="${KVM[*]}" TEST_GEN_PROGS_EXTENDED_x86= "$@" all &&
 		collection drivers/dma-buf "$@" all &&
 		collection dmabuf-heaps "$@" all &&
+		collection vfio "$@" all &&
 		collection iommu "$@" all
 }
 
@@ -84,6 +93,9 @@ install_prog()
 
 for t in "${KVM[@]}"; do
 	install_prog "kvm/$t"
+done
+for t in "${VFIO[@]}"; do
+	install_prog "vfio/$t"
 done
 install_prog drivers/dma-buf/udmabuf
 install_prog dmabuf-heaps/dmabuf-heap

@@ -36,6 +36,7 @@ DESC=$NAME
 SMP=2
 MEM=2G
 CPU_EXTRA=
+QEMU_EXTRA=()
 CMDLINE=
 TIMEOUT=120
 EXPECT=
@@ -61,7 +62,8 @@ fi
 
 # Job lines of the boot with paths as the VM sees them. "@glob TIMEOUT PATTERN
 # ARGS" stands for all selftests that match and are not listed by name; one that
-# matches nothing stays in the list and fails. *_bench measures and is no test.
+# matches nothing stays in the list and fails. *_bench measures and is no test,
+# *_vfio_* needs devices that a boot must have on purpose.
 expand_jobs()
 {
 	local name timeout path args f nr listed=" "
@@ -84,7 +86,7 @@ expand_jobs()
 				[ -f "$f" ] && [ -x "$f" ] || continue
 				nr=$((nr + 1))
 				f=${f#"$B"/selftests/}
-				[[ $f == *_bench || $listed == *" $f "* ]] ||
+				[[ $f == *_bench || $f == *_vfio_* || $listed == *" $f "* ]] ||
 					echo "$f $timeout /selftests/$f $args"
 			done
 			[ $nr -gt 0 ] || echo "$path $timeout /selftests/$path $args"
@@ -147,7 +149,8 @@ if [ "$ICOUNT" = 1 ]; then
 	ACCEL_ARGS=(-accel tcg,thread=single -icount shift=0,sleep=off -cpu "max,+svm,+npt$CPU_EXTRA")
 	SMP=1
 elif [ "$ACCEL" = kvm ]; then
-	ACCEL_ARGS=(-accel kvm -cpu "host$CPU_EXTRA")
+	# An IOMMU that remaps interrupts needs the split irqchip.
+	ACCEL_ARGS=(-accel kvm,kernel-irqchip=split -cpu "host$CPU_EXTRA")
 else
 	ACCEL_ARGS=(-accel tcg,thread=multi -cpu "max,+svm,+npt$CPU_EXTRA")
 fi
@@ -161,7 +164,7 @@ APPEND+=" $CMDLINE"
 # pdeathsig: QEMU dies with its parent, however that one ends.
 QEMU=(setpriv --pdeathsig KILL qemu-system-x86_64
 	-machine q35 "${ACCEL_ARGS[@]}" -smp "$SMP" -m "$MEM"
-	-nodefaults -no-user-config -no-reboot -nographic
+	-nodefaults -no-user-config -no-reboot -nographic "${QEMU_EXTRA[@]}"
 	-kernel "$BZIMAGE" -initrd "$OUT/initrd" -append "$APPEND")
 
 if [ "$INTERACTIVE" = 1 ]; then

@@ -3,7 +3,7 @@
 # The test VM: what boots, and the targets that boot it.
 
 # Boots of "make test", in this order. One more: vm/boots/NAME.boot and its name here.
-BOOTS := base warn kunit main npt0 iommufd
+BOOTS := base warn kunit main npt0 iommufd vfio-intel
 ifeq ($(FLAVOUR),)
 # A choice of them, on the debug kernel. With DEBUG=1 all run there.
 BOOTS += debug
