@@ -19,6 +19,7 @@ CMDLINE+=" transparent_hugepage_shmem=always"
 TIMEOUT=500
 JOBS="
 kvm/dmabuf/dmabuf_vfio_test		120	/bin/vfio.sh /selftests/kvm/dmabuf/dmabuf_vfio_test
+kvm/dmabuf/dmabuf_vfio_dma_test		120	/bin/vfio.sh /selftests/kvm/dmabuf/dmabuf_vfio_dma_test
 
 # The kernel's own.
 vfio/vfio_dma_mapping_test		60	/bin/vfio.sh /selftests/vfio/vfio_dma_mapping_test
