@@ -3,7 +3,8 @@
 #
 # vfio.sh PROGRAM [ARG...]: binds the devices that tests may use to vfio-pci, and
 # runs PROGRAM. VFIO_SELFTESTS_BDF names the one that can do DMA, as the kernel's
-# own tests want it. Skips if it is not there.
+# own tests want it, VFIO_BAR_BDF one whose BAR 2 is memory. Skips if the former is
+# not there.
 set -eu
 
 IGB=0x8086:0x10c9
@@ -18,6 +19,7 @@ for dev in $PCI/devices/*; do
 	esac
 	bdf=${dev##*/}
 	[ "$id" != $IGB ] || VFIO_SELFTESTS_BDF=$bdf
+	[ "$id" != $IVSHMEM ] || VFIO_BAR_BDF=$bdf
 	[ ! -e "$PCI/drivers/vfio-pci/$bdf" ] || continue
 	echo vfio-pci >"$dev/driver_override"
 	echo "$bdf" >$PCI/drivers_probe
@@ -31,5 +33,5 @@ done
 	echo "1..0 # SKIP no device $IGB"
 	exit 0
 }
-export VFIO_SELFTESTS_BDF
+export VFIO_SELFTESTS_BDF VFIO_BAR_BDF
 exec "$@"

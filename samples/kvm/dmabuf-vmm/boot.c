@@ -13,6 +13,7 @@
 #include <asm/bootparam.h>
 #include <linux/kvm.h>
 
+#include "device.h"
 #include "memory.h"
 
 #define LOW_RAM_END		0x9fc00UL	/* EBDA and ROMs follow */
@@ -134,6 +135,8 @@ static void build_cmdline(const struct vmm *vmm, char *buf, size_t size)
 		      vmm->seed);
 	if (khz > 0)
 		n += snprintf(buf + n, size - n, " tsc_early_khz=%d", khz);
+	if (vmm->opt.vfio)
+		n += snprintf(buf + n, size - n, " vmm.device");
 	if (vmm->opt.disk)
 		n += snprintf(buf + n, size - n,
 			      " virtio_mmio.device=4K@0x%lx:%d",
@@ -201,8 +204,9 @@ struct boot_regs boot_bare(struct vmm *vmm)
 	build_long_mode(ram);
 	return (struct boot_regs){
 		.rip = BARE_CODE,
-		.rdi = BARE_RAM,
-		.rsi = ram->slots[0].size - BARE_RAM,
+		.rdi = vmm->opt.bar ? GPA_BAR : BARE_RAM,
+		.rsi = vmm->opt.bar ? device_bar_size(vmm->device) :
+				      ram->slots[0].size - BARE_RAM,
 		.rdx = vmm->seed,
 		.rcx = BARE_REPORT,
 	};

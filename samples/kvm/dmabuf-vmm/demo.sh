@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What "make demo" runs in the VM: the sample VMM, with all the ways to make a
-# dma-buf guest RAM.  The last line is "demo: PASS" or "demo: FAIL: <why>".
+# dma-buf guest RAM, and with devices that share it if there are any: VFIO_SELFTESTS_BDF
+# is a network card that copies memory, VFIO_BAR_BDF a device with memory of its own.
+# The last line is "demo: PASS" or "demo: FAIL: <why>".
 BOOT=${BOOT:-/boot}
 VMM=${VMM:-$(dirname "$0")/dmabuf-vmm}
 DISK=/tmp/demo-disk.img
@@ -46,6 +48,15 @@ linux "Linux, RAM is a dma-buf of 2M huge pages" --mem 128M --hugepages 2M
 linux "Linux, KVM may not write through the host mapping" --mem 128M --hva ro
 run "bare-metal payload, KVM has no host mapping at all" \
 	--bare --mem 64M --hva none
+
+if [ -n "${VFIO_SELFTESTS_BDF:-}" ]; then
+	linux "Linux, a device writes to its RAM" --mem 128M --hugepages 2M \
+		--vfio "$VFIO_SELFTESTS_BDF"
+fi
+if [ -n "${VFIO_SELFTESTS_BDF:-}" ] && [ -n "${VFIO_BAR_BDF:-}" ]; then
+	run "bare-metal payload with a BAR that is taken away from it, and from a device" \
+		--bare --mem 64M --vfio "$VFIO_SELFTESTS_BDF" --bar "$VFIO_BAR_BDF"
+fi
 
 echo
 echo "demo: PASS"

@@ -33,6 +33,7 @@
 #define READERS		4
 #define READ_CHUNK	(64UL << 10)
 #define MAX_EXTENTS	64
+#define DEVICE_SIZE	(64UL << 10)
 #define MAX_FILL	(256UL << 20)	/* else a large guest takes long */
 
 struct page {
@@ -142,7 +143,7 @@ static void open_report_port(void)
 	}
 }
 
-static u64 read_seed(void)
+static u64 read_cmdline(bool *device)
 {
 	char line[4096], *p;
 	FILE *f = fopen("/proc/cmdline", "r");
@@ -153,6 +154,7 @@ static u64 read_seed(void)
 	p = strstr(line, "vmm.seed=");
 	if (!p)
 		give_up("no vmm.seed= on the command line");
+	*device = strstr(line, " vmm.device");
 	return strtoull(p + strlen("vmm.seed="), NULL, 0);
 }
 
@@ -301,6 +303,27 @@ static void use_disk(u64 seed)
 	munmap(back, WRITTEN_SIZE);
 }
 
+/* A device of the host writes to pages of ours, wherever they are. */
+static void use_device(void)
+{
+	size_t nr = DEVICE_SIZE / PAGE_SIZE;
+	u8 *buf = map(DEVICE_SIZE, MAP_PRIVATE | MAP_LOCKED | MAP_POPULATE);
+	u64 gpas[DEVICE_SIZE / PAGE_SIZE], sum = GUEST_SUM_INIT;
+
+	if (!gpas_of(buf, gpas, nr))
+		give_up("/proc/self/pagemap does not tell where RAM is");
+	for (size_t i = 0; i < nr; i++)
+		report_range(GUEST_REPORT_WANT, gpas[i], PAGE_SIZE, 0);
+	report_send(GUEST_REPORT_WANT);
+
+	sum = guest_sum(buf, DEVICE_SIZE, sum);
+	printf("guest-init: a device wrote %lu KiB, checksum %016llx\n",
+	       DEVICE_SIZE >> 10, sum);
+	report_range(GUEST_REPORT_GOT, gpas[0], DEVICE_SIZE, sum);
+	report_send(GUEST_REPORT_GOT);
+	munmap(buf, DEVICE_SIZE);
+}
+
 static int by_gpa(const void *a, const void *b)
 {
 	const struct page *pa = a, *pb = b;
@@ -362,6 +385,7 @@ static void use_ram(u64 seed)
 int main(void)
 {
 	struct utsname uts;
+	bool device;
 	u64 seed;
 
 	mount("proc", "/proc", "proc", 0, NULL);
@@ -372,12 +396,14 @@ int main(void)
 	snprintf(report->text, sizeof(report->text), "%.40s %.60s", uts.sysname,
 		 uts.release);
 	report_send(GUEST_REPORT_HELLO);
-	seed = read_seed();
+	seed = read_cmdline(&device);
 
 	if (!access(DISK, F_OK)) {
 		printf("guest-init: using the disk\n");
 		use_disk(seed);
 	}
+	if (device)
+		use_device();
 	printf("guest-init: filling RAM\n");
 	use_ram(seed);
 	printf("guest-init: done\n");

@@ -29,6 +29,8 @@
 #define GUEST_REPORT_RAM	3	/* start: guest physical address */
 #define GUEST_REPORT_DISK	4	/* start: byte offset on the disk */
 #define GUEST_REPORT_ERROR	5	/* text: what went wrong */
+#define GUEST_REPORT_WANT	6	/* pages for a device to write */
+#define GUEST_REPORT_GOT	7	/* all of them, checksum in that order */
 
 /* Offsets and multipliers are spelled out for the assembler's sake. */
 #define GUEST_REPORT_RANGES	128

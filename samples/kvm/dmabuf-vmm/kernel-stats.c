@@ -65,6 +65,10 @@ static u64 number_after(const char *line, const char *word)
 /* An attachment: device or "-", mapping type, counters if the type has any. */
 static void parse_attachment(const char *line, struct buffer_info *info)
 {
+	if (strstr(line, "type iommu")) {
+		info->others++;
+		return;
+	}
 	info->attachments++;
 	if (sscanf(line, "%*s type %31s", info->type) != 1)
 		sscanf(line, "%*s %31s", info->type);

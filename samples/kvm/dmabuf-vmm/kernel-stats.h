@@ -14,9 +14,10 @@ struct stage2_pages {
 
 struct buffer_info {
 	bool readable;
-	char type[32];		/* of the last attachment */
+	char type[32];		/* of the last attachment without a device */
 	unsigned int attachments;
-	u64 fills, extents;	/* over all attachments */
+	unsigned int others;	/* of the IOMMU type */
+	u64 fills, extents;	/* over all attachments but those */
 };
 
 bool read_stage2_pages(int vm_fd, struct stage2_pages *pages);

@@ -20,6 +20,7 @@
 
 #include "blk.h"
 #include "console.h"
+#include "device.h"
 #include "memory.h"
 #include "reports.h"
 #include "uring.h"
@@ -35,6 +36,9 @@ static const char usage_text[] =
 "  --initrd FILE     its initramfs\n"
 "  --cmdline TEXT    added to the kernel's command line\n"
 "  --disk FILE       disk image or block device for /dev/vda, opened O_DIRECT\n"
+"  --vfio BDF        a 82576 bound to vfio-pci does DMA to the guest's RAM\n"
+"  --bar BDF         the memory of an ivshmem device bound to vfio-pci is the\n"
+"                    guest's too, and is revoked on the way; needs --bare, --vfio\n"
 "  --bare            run the built-in bare-metal payload instead of a kernel\n"
 "  --mem SIZE        guest RAM, with suffix M or G (default 256M)\n"
 "  --backing KIND    dmabuf (default), memfd or guest_memfd\n"
@@ -98,6 +102,11 @@ static void check_options(const struct options *opt)
 			    NULL);
 	if (opt->backing == BACKING_GUEST_MEMFD && opt->hugepages)
 		usage_error("guest_memfd has no --hugepages", NULL);
+	if (opt->vfio && opt->backing != BACKING_DMABUF)
+		usage_error("--vfio needs --backing dmabuf", NULL);
+	if (opt->bar && (!opt->bare || !opt->vfio || opt->mem > GPA_BAR))
+		usage_error("--bar needs --bare, --vfio and no more than 2G of RAM",
+			    NULL);
 	if (opt->backing != BACKING_DMABUF && opt->scatter)
 		usage_error("--scatter needs --backing dmabuf", NULL);
 	if (opt->hugepages && opt->mem % opt->hugepages)
@@ -108,7 +117,7 @@ static void check_options(const struct options *opt)
 
 static void parse_options(int argc, char **argv, struct options *opt)
 {
-	enum { KERNEL = 256, INITRD, CMDLINE, DISK, BARE, MEM, BACKING,
+	enum { KERNEL = 256, INITRD, CMDLINE, DISK, VFIO, BAR, BARE, MEM, BACKING,
 	       HUGEPAGES, SCATTER, HVA, PREFAULT, CONSOLE, TIMEOUT, QUIET,
 	       HELP };
 	static const struct option longs[] = {
@@ -116,6 +125,8 @@ static void parse_options(int argc, char **argv, struct options *opt)
 		{ "initrd", required_argument, NULL, INITRD },
 		{ "cmdline", required_argument, NULL, CMDLINE },
 		{ "disk", required_argument, NULL, DISK },
+		{ "vfio", required_argument, NULL, VFIO },
+		{ "bar", required_argument, NULL, BAR },
 		{ "bare", no_argument, NULL, BARE },
 		{ "mem", required_argument, NULL, MEM },
 		{ "backing", required_argument, NULL, BACKING },
@@ -151,6 +162,12 @@ static void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case DISK:
 			opt->disk = optarg;
+			break;
+		case VFIO:
+			opt->vfio = optarg;
+			break;
+		case BAR:
+			opt->bar = optarg;
 			break;
 		case BARE:
 			opt->bare = true;
@@ -306,6 +323,8 @@ int main(int argc, char **argv)
 	report_create(vmm, start);
 	ram_create(vmm);
 	ram_add_slots(vmm);
+	if (vmm->opt.vfio)
+		device_create(vmm);
 	boot = vmm->opt.bare ? boot_bare(vmm) : boot_linux(vmm);
 	s.vcpu = vcpu_create(vmm, &boot);
 	if (vmm->opt.prefault)
@@ -328,6 +347,8 @@ int main(int argc, char **argv)
 		blk_destroy(vmm);
 	console_destroy(vmm->console);
 	report_destroy(vmm->report);
+	if (vmm->device)
+		device_destroy(vmm->device);
 	vcpu_destroy(s.vcpu);
 	close(vmm->vm_fd);
 	close(vmm->kvm_fd);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "blk.h"
+#include "device.h"
 #include "reports.h"
 
 static const char *backing_text(const struct options *opt)
@@ -87,6 +88,8 @@ void report_print(const struct report *rep, u64 exits, bool fixed_buffers)
 		    opt->backing == BACKING_DMABUF ? "the dma-buf's mmap" :
 						     "a mapping of its own");
 	print_disk(rep, fixed_buffers);
+	if (rep->vmm->device)
+		device_print(rep->vmm->device);
 	printf("exits to VMM   %llu\n", exits);
 	printf("seconds        set-up %.2f, boot to init %.2f, work %.2f, check %.2f, total %.2f\n",
 	       seconds(rep, PHASE_START, PHASE_RUN), seconds(rep, PHASE_RUN, booted),

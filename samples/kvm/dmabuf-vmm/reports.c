@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
 #include "memory.h"
 #include "reports.h"
 
@@ -57,7 +58,19 @@ static void take_page(struct report *rep, u64 gpa)
 		memcpy(rep->file_name, g->text, sizeof(rep->file_name));
 		break;
 	case GUEST_REPORT_RAM:
-		add_ranges(&rep->ram, g);
+		if (g->nr_ranges && device_owns(rep->vmm->device, g->ranges[0].start))
+			device_check_bar(rep->vmm->device, &g->ranges[0]);
+		else
+			add_ranges(&rep->ram, g);
+		break;
+	case GUEST_REPORT_WANT:
+		if (rep->vmm->device)
+			device_write(rep->vmm->device, g->ranges, g->nr_ranges);
+		break;
+	case GUEST_REPORT_GOT:
+		if (rep->vmm->device && g->nr_ranges)
+			device_was_read(rep->vmm->device, g->ranges[0].len,
+					g->ranges[0].sum);
 		break;
 	case GUEST_REPORT_DISK:
 		add_ranges(&rep->disk, g);
@@ -119,6 +132,11 @@ void report_phase(struct report *rep, enum phase phase)
 struct serial *report_serial(struct report *rep)
 {
 	return &rep->serial;
+}
+
+void report_again(struct report *rep)
+{
+	rep->exited = false;
 }
 
 bool report_exited(const struct report *rep)

@@ -47,6 +47,7 @@ void report_destroy(struct report *rep);
 void report_phase(struct report *rep, enum phase phase);
 struct serial *report_serial(struct report *rep);
 bool report_exited(const struct report *rep);
+void report_again(struct report *rep);
 
 void report_verify(struct report *rep);
 void report_print(const struct report *rep, u64 exits, bool fixed_buffers);

@@ -14,6 +14,7 @@
 
 #include "blk.h"
 #include "console.h"
+#include "device.h"
 #include "reports.h"
 #include "serial.h"
 #include "vcpu.h"
@@ -31,11 +32,13 @@
 
 struct vcpu {
 	struct vmm *vmm;
+	struct boot_regs boot;
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
 	bool stop;
+	bool again;		/* from the start */
 	u64 exits;
 };
 
@@ -123,6 +126,7 @@ struct vcpu *vcpu_create(struct vmm *vmm, const struct boot_regs *boot)
 	int size;
 
 	vcpu->vmm = vmm;
+	vcpu->boot = *boot;
 	vcpu->fd = ioctl(vmm->vm_fd, KVM_CREATE_VCPU, 0);
 	if (vcpu->fd < 0)
 		die("KVM_CREATE_VCPU: %m");
@@ -184,9 +188,15 @@ static void handle_io(struct vcpu *vcpu)
 				port_out(vcpu, run->io.port + b, *data);
 		}
 	}
-	/* The payload has no other way to stop. */
-	if (vcpu->vmm->opt.bare && report_exited(vcpu->vmm->report))
+	/* The payload has no other way to stop, or to start anew. */
+	if (!vcpu->vmm->opt.bare || !report_exited(vcpu->vmm->report))
+		return;
+	if (device_revoke(vcpu->vmm->device)) {
+		report_again(vcpu->vmm->report);
+		vcpu->again = true;
+	} else {
 		vcpu->stop = true;
+	}
 }
 
 static void handle_mmio(struct vcpu *vcpu)
@@ -217,13 +227,18 @@ static void handle_mmio(struct vcpu *vcpu)
 /*
  * KVM could not map a page.  If the exporter has revoked the buffer, another
  * KVM_RUN would end here again: wait for the exporter or delete the slot.
- * This VMM has nobody to wait for.
+ * This VMM has nobody to wait for but itself.
  */
-static void memory_fault(const struct kvm_run *run, int error)
+static void memory_fault(struct vcpu *vcpu, int error)
 {
+	const struct kvm_run *run = vcpu->run;
 	u64 gpa = run->memory_fault.gpa;
+	bool revoked = run->memory_fault.flags & KVM_MEMORY_EXIT_FLAG_REVOKED;
 
-	if (run->memory_fault.flags & KVM_MEMORY_EXIT_FLAG_REVOKED)
+	if (revoked && device_revoked(vcpu->vmm->device, gpa))
+		return;
+	vcpu->stop = true;
+	if (revoked)
 		fail("the exporter has revoked the buffer (gpa 0x%llx)", gpa);
 	else
 		fail("KVM cannot map gpa 0x%llx: %s, flags 0x%llx", gpa,
@@ -235,12 +250,13 @@ static void run_failed(struct vcpu *vcpu, int error)
 {
 	if (error == EINTR || error == EAGAIN)
 		return;		/* kicked; vcpu->stop says whether to go on */
-	vcpu->stop = true;
 	if (vcpu->run->exit_reason == KVM_EXIT_MEMORY_FAULT &&
-	    (error == EFAULT || error == EHWPOISON))
-		memory_fault(vcpu->run, error);
-	else
-		fail("KVM_RUN: %s", strerror(error));
+	    (error == EFAULT || error == EHWPOISON)) {
+		memory_fault(vcpu, error);
+		return;
+	}
+	vcpu->stop = true;
+	fail("KVM_RUN: %s", strerror(error));
 }
 
 static void guest_died(struct vcpu *vcpu, const char *how, unsigned long code)
@@ -283,6 +299,17 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 }
 
+/* The OUT that the guest is in ends first, or it would change the registers. */
+static void start_again(struct vcpu *vcpu)
+{
+	vcpu->again = false;
+	vcpu->run->immediate_exit = 1;
+	if (!ioctl(vcpu->fd, KVM_RUN, 0) || errno != EINTR)
+		fail("KVM_RUN: no immediate exit");
+	vcpu->run->immediate_exit = 0;
+	set_registers(vcpu, &vcpu->boot);
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -292,6 +319,8 @@ static void *vcpu_thread(void *arg)
 			run_failed(vcpu, errno);
 		else
 			handle_exit(vcpu);
+		if (vcpu->again)
+			start_again(vcpu);
 	}
 	eventfd_write(vcpu->vmm->stop_fd, 1);
 	return NULL;

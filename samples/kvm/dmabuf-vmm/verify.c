@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "blk.h"
+#include "device.h"
 #include "memory.h"
 #include "reports.h"
 
@@ -106,6 +107,9 @@ static void verify_buffer(const struct report *rep)
 		     b->attachments);
 	else if (strcmp(b->type, "kvm"))
 		fail("the agreed mapping type is %s, not kvm", b->type);
+	else if (vmm->device && b->others != vmm->ram->nr_slots)
+		fail("%u slots for a device, but %u attachments",
+		     vmm->ram->nr_slots, b->others);
 	else if (!b->fills)
 		fail("the exporter was never asked for memory");
 }
@@ -117,7 +121,7 @@ static void verify_complete(const struct report *rep)
 
 	if (opt->console)
 		return;
-	if (!rep->exited || !rep->ram.nr)
+	if (!rep->exited || (!rep->ram.nr && !opt->bar))
 		fail("the guest stopped before it had reported everything");
 	else if (rep->exit_status)
 		fail("the guest's exit status is %u", rep->exit_status);
@@ -137,6 +141,8 @@ void report_verify(struct report *rep)
 	verify_complete(rep);
 	verify_buffer(rep);
 	verify_levels(rep);
+	if (rep->vmm->device)
+		device_verify(rep->vmm->device);
 	if (rep->ram.nr)
 		verify_ram(rep);
 	if (rep->disk.nr && rep->vmm->blk)

@@ -31,6 +31,8 @@ struct options {
 	const char *initrd;
 	const char *cmdline;
 	const char *disk;
+	const char *vfio;	/* addresses of PCI devices */
+	const char *bar;
 	u64 mem;
 	u64 hugepages;	/* size of one, 0: none */
 	enum backing backing;
@@ -48,6 +50,7 @@ struct uring;
 struct console;
 struct report;
 struct blk;
+struct device;
 
 struct vmm {
 	struct options opt;
@@ -60,6 +63,7 @@ struct vmm {
 	struct console *console;
 	struct report *report;
 	struct blk *blk;
+	struct device *device;
 };
 
 /* util.c */
