@@ -26,7 +26,7 @@
 #define BAR_SLOT	8
 
 /* Memory of our own that the device reaches, above all of the guest's. */
-#define IOVA_OWN	(1ULL << 38)
+#define IOVA_OWN	GIB(256)
 #define OWN_RINGS	0
 #define OWN_PAGE	PAGE_SIZE
 #define OWN_SIZE	(2 * PAGE_SIZE)
@@ -214,15 +214,15 @@ void device_print(const struct device *dev)
 	const struct options *opt = &dev->vmm->opt;
 
 	if (dev->read)
-		printf("DMA            %s wrote %llu KiB to RAM through iommufd: device %016llx, guest %016llx\n",
+		printf("DMA            %s wrote %llu KiB to RAM: device %016llx, guest %016llx\n",
 		       opt->vfio, dev->written >> 10, dev->sum, dev->guest_sum);
 	if (!dev->bar)
 		return;
-	printf("BAR            %s, %llu KiB at 0x%lx: guest and host %016llx, read by %s too\n",
-	       opt->bar, dev->bar_size >> 10, GPA_BAR, dev->bar_sum, opt->vfio);
+	printf("BAR            %s, %llu KiB at 0x%lx: guest and host %016llx\n",
+	       opt->bar, dev->bar_size >> 10, GPA_BAR, dev->bar_sum);
 	if (dev->lost)
-		printf("revoked        guest: KVM_EXIT_MEMORY_FAULT at 0x%llx; device: nothing arrived; both have it again\n",
-		       dev->lost_gpa);
+		printf("revoked        guest: exit at 0x%llx; %s: nothing arrived; both go on\n",
+		       dev->lost_gpa, opt->vfio);
 }
 
 void device_destroy(struct device *dev)

@@ -12,26 +12,26 @@
 #include "igb.h"
 
 #define CTRL		0x0000
-#define  CTRL_FD	(1U << 0)
-#define  CTRL_SLU	(1U << 6)
+#define  CTRL_FD	BIT(0)
+#define  CTRL_SLU	BIT(6)
 #define  CTRL_1000	(2U << 8)
-#define  CTRL_FRCSPD	(1U << 11)
-#define  CTRL_FRCDPX	(1U << 12)
-#define  CTRL_RST	(1U << 26)
+#define  CTRL_FRCSPD	BIT(11)
+#define  CTRL_FRCDPX	BIT(12)
+#define  CTRL_RST	BIT(26)
 #define STATUS		0x0008
-#define  STATUS_LU	(1U << 1)
+#define  STATUS_LU	BIT(1)
 #define MDIC		0x0020
-#define  MDIC_PHY	(1U << 21)
-#define  MDIC_WRITE	(1U << 26)
-#define  MDIC_READY	(1U << 28)
+#define  MDIC_PHY	BIT(21)
+#define  MDIC_WRITE	BIT(26)
+#define  MDIC_READY	BIT(28)
 #define RCTL		0x0100
-#define  RCTL_EN	(1U << 1)
+#define  RCTL_EN	BIT(1)
 #define  RCTL_ALL	(3U << 3)	/* whatever the address */
-#define  RCTL_LOOPBACK	(1U << 6)
-#define  RCTL_STRIP_CRC	(1U << 26)
+#define  RCTL_LOOPBACK	BIT(6)
+#define  RCTL_STRIP_CRC	BIT(26)
 #define TCTL		0x0400
-#define  TCTL_EN	(1U << 1)
-#define  TCTL_PAD	(1U << 3)
+#define  TCTL_EN	BIT(1)
+#define  TCTL_PAD	BIT(3)
 #define IMC		0x150c
 
 /* Registers of a ring. */
@@ -41,11 +41,11 @@
 #define  BASE_HIGH	0x04
 #define  LENGTH		0x08
 #define  SRRCTL		0x0c
-#define   SRRCTL_ADV	(1U << 25)
+#define   SRRCTL_ADV	BIT(25)
 #define  HEAD		0x10
 #define  TAIL		0x18
 #define  DCTL		0x28
-#define   DCTL_ENABLE	(1U << 25)
+#define   DCTL_ENABLE	BIT(25)
 
 /* Register 0 of the PHY */
 #define BMCR_AUTONEG	0x1200
@@ -119,7 +119,6 @@ struct igb *igb_create(struct vfio *vfio, void *rings, u64 iova)
 {
 	struct igb *igb = xzalloc(sizeof(*igb));
 
-	_Static_assert(sizeof(*igb->rings) <= IGB_RINGS, "");
 	igb->vfio = vfio;
 	igb->rings = rings;
 	igb->regs = vfio_map_bar(vfio, 0, &igb->size);

@@ -6,7 +6,7 @@
 #include "vfio.h"
 
 #define IGB_FRAME	1024UL	/* copied at a time */
-#define IGB_RINGS	4096UL	/* bytes of memory for its rings */
+#define IGB_RINGS	256UL	/* bytes for its rings, aligned to 128 */
 
 struct igb;
 

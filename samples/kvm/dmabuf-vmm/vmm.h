@@ -8,6 +8,7 @@
 #define KIB(x)			((u64)(x) << 10)
 #define MIB(x)			((u64)(x) << 20)
 #define GIB(x)			((u64)(x) << 30)
+#define BIT(nr)			(1U << (nr))
 #define PAGE_SIZE		4096UL
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) \

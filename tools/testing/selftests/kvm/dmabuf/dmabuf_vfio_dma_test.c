@@ -556,11 +556,7 @@ TEST_F(peer, decoding_switched_off)
 		EXPECT_TRUE(storm_goes_on(&storm));
 		EXPECT_EQ(ENODEV, __map_file(dma, &self->buf, 0, self->buf.size, 0, &none));
 		vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
-		if (i) {
-			EXPECT_TRUE(storm_hits(&storm, mem));
-		} else {
-			EXPECT_TRUE(storm_misses(&storm, mem));
-		}
+		EXPECT_TRUE(i ? storm_hits(&storm, mem) : storm_misses(&storm, mem));
 		storm_stop(&storm);
 	}
 }
