@@ -16,7 +16,7 @@ QEMU_EXTRA=(
 CMDLINE="intel_iommu=on default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64"
 # Some of the kernel's own tests map 1 GiB of shared memory for each case.
 CMDLINE+=" transparent_hugepage_shmem=always"
-TIMEOUT=500
+TIMEOUT=900
 JOBS="
 kvm/dmabuf/dmabuf_vfio_test		120	/bin/vfio.sh /selftests/kvm/dmabuf/dmabuf_vfio_test
 kvm/dmabuf/dmabuf_vfio_dma_test		120	/bin/vfio.sh /selftests/kvm/dmabuf/dmabuf_vfio_dma_test
@@ -27,5 +27,5 @@ vfio/vfio_dma_mapping_mmio_test		60	/bin/vfio.sh /selftests/vfio/vfio_dma_mappin
 vfio/vfio_iommufd_setup_test		60	/bin/vfio.sh /selftests/vfio/vfio_iommufd_setup_test
 vfio/vfio_pci_device_init_perf_test	60	/bin/vfio.sh /selftests/vfio/vfio_pci_device_init_perf_test
 vfio/vfio_pci_device_test		60	/bin/vfio.sh /selftests/vfio/vfio_pci_device_test
-vfio/vfio_pci_driver_test		300	/bin/vfio.sh /selftests/vfio/vfio_pci_driver_test
+vfio/vfio_pci_driver_test		600	/bin/vfio.sh /selftests/vfio/vfio_pci_driver_test
 "
