@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 DESC="the sample VMM boots Linux on a dma-buf (make demo)"
 MEM=3G
-CMDLINE="hugepagesz=2M hugepages=192 intel_iommu=on"
+CMDLINE="hugepagesz=2M hugepages=192 intel_iommu=on no_timer_check"
 # A network card that copies memory, behind an IOMMU, and a BAR that is memory.
 QEMU_EXTRA=(
 	-device intel-iommu,intremap=on,caching-mode=on
