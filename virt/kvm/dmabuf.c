@@ -11,6 +11,7 @@
  * which runs under it, takes no sleeping lock of KVM, and never waits for a
  * grace period of kvm->srcu.
  */
+#include <linux/array_size.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/jiffies.h>
@@ -23,6 +24,7 @@
 #include <linux/rcuwait.h>
 
 #include "dmabuf_extent.h"
+#include "guest_memfd_dmabuf.h"
 #include "kvm_mm.h"
 
 /* How long a vCPU waits for a fence before it lets go of kvm->srcu. */
@@ -174,7 +176,8 @@ static const struct dma_buf_kvm_ops kvm_dmabuf_kvm_ops = {
 
 int kvm_dmabuf_capabilities(struct kvm *kvm)
 {
-	int caps = KVM_DMABUF_CAP_MEMSLOT | KVM_DMABUF_CAP_NO_HVA;
+	int caps = KVM_DMABUF_CAP_MEMSLOT | KVM_DMABUF_CAP_NO_HVA |
+		   KVM_DMABUF_CAP_GUEST_MEMFD;
 
 	if (kvm ? kvm_arch_has_readonly_mem(kvm) :
 		  IS_ENABLED(CONFIG_HAVE_KVM_READONLY_MEM))
@@ -225,11 +228,19 @@ static int kvm_dmabuf_check(struct dma_buf *dmabuf,
  * Bind a new memslot to its slice of the buffer. Called with slots_lock held,
  * before the slot is visible to anybody. On success kvm_dmabuf_unbind() is
  * owed. The errors are those that KVM_SET_USER_MEMORY_REGION2 documents.
+ *
+ * If the buffer is guest_memfd of @kvm, what is left is a memslot with that
+ * guest_memfd, as from kvm_gmem_prepare_memory_region(), and no binding.
  */
 int kvm_dmabuf_prepare_memory_region(struct kvm *kvm,
 				     struct kvm_memory_slot *slot,
 				     const struct kvm_userspace_memory_region2 *mem)
 {
+	const struct kvm *importer = kvm;
+	const struct dma_buf_mapping_match offers[] = {
+		DMA_BUF_IMAPPING_GMEM_NATIVE(importer),
+		DMA_BUF_IMAPPING_KVM(&kvm_dmabuf_kvm_ops),
+	};
 	struct dma_buf_attachment *attach;
 	struct kvm_dmabuf *binding;
 	struct dma_buf *dmabuf;
@@ -243,12 +254,12 @@ int kvm_dmabuf_prepare_memory_region(struct kvm *kvm,
 
 	r = kvm_dmabuf_check(dmabuf, mem);
 	if (r)
-		goto err_put;
+		goto out_put;
 
 	binding = kzalloc_obj(*binding, GFP_KERNEL_ACCOUNT);
 	if (!binding) {
 		r = -ENOMEM;
-		goto err_put;
+		goto out_put;
 	}
 
 	binding->kvm = kvm;
@@ -258,12 +269,17 @@ int kvm_dmabuf_prepare_memory_region(struct kvm *kvm,
 	binding->as_id = slot->as_id;
 	binding->id = slot->id;
 
-	attach = dma_buf_mapping_attach(dmabuf,
-					&DMA_BUF_IMAPPING_KVM(&kvm_dmabuf_kvm_ops),
-					1, &kvm_dmabuf_attach_ops, binding);
+	attach = dma_buf_mapping_attach(dmabuf, offers, ARRAY_SIZE(offers),
+					&kvm_dmabuf_attach_ops, binding);
 	if (IS_ERR(attach)) {
 		r = PTR_ERR(attach);
-		goto err_free;
+		goto out_free;
+	}
+
+	if (attach->map_type == &kvm_gmem_native_type) {
+		r = kvm_gmem_bind_native(kvm, slot, dmabuf, mem->dmabuf_offset);
+		dma_buf_detach(dmabuf, attach);
+		goto out_free;
 	}
 
 	binding->attach = attach;
@@ -271,9 +287,9 @@ int kvm_dmabuf_prepare_memory_region(struct kvm *kvm,
 	kvm_dmabuf_prime_lockdep(binding);
 	return 0;
 
-err_free:
+out_free:
 	kfree(binding);
-err_put:
+out_put:
 	dma_buf_put(dmabuf);
 	return r;
 }

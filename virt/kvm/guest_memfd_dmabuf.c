@@ -1,0 +1,681 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * guest_memfd as an exporter of dma-bufs.
+ *
+ * A dma-buf is a slice of an inode. It holds the inode, hence the memory, but
+ * neither the file nor the VM. All dma-bufs of an inode share the reservation
+ * lock of that inode.
+ *
+ * To an importer of the IOMMU type a page is in one of these states, and
+ * kvm_gmem_check_shared() is the one place that knows which:
+ *
+ * Shared
+ *   The inode is INIT_SHARED; or the page is bound to a memslot and its owner's
+ *   attribute of that gfn is not private. Devices may map it.
+ *
+ * Private
+ *   Everything else: not bound any more, or not yet; private by the attribute.
+ *   A map fails with -EACCES.
+ *
+ * Gone
+ *   The owner closed its file, and the inode is not INIT_SHARED. Nobody can
+ *   make a page shared again. A map and an attach fail with -ENODEV.
+ *
+ * In flux
+ *   On its way between two of these, or being freed. A map fails with -EAGAIN.
+ *
+ * A page that is about to leave the shared state, or to be freed, is taken away
+ * from importers first, and the state changes in one of two ways:
+ *
+ *  - under the reservation lock, for memslots that come and go and for the
+ *    close of the file: invalidate, change, unlock;
+ *
+ *  - in flux, where the change cannot be made under that lock, since
+ *    truncation waits for folio locks, and conversion is about any number of
+ *    inodes: mark and invalidate, unlock; change; lock, unmark.
+ *
+ * Lock order, outermost first:
+ *
+ *   slots_lock > invalidate_lock > dma_resv > locks of importers
+ *   folio_lock > invalidate_lock (shared) > dma_resv    (memory failure)
+ *
+ * Hence nothing takes a folio lock under dma_resv, which lockdep would not see:
+ * fill looks pages up and leaves it to prepare to allocate and clear them.
+ */
+#include <linux/dma-buf.h>
+#include <linux/dma-buf-extent.h>
+#include <linux/dma-buf-iommu.h>
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/highmem.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "guest_memfd_dmabuf.h"
+
+/* Constant but for @entry. */
+struct kvm_gmem_dmabuf {
+	struct dma_buf *dmabuf;
+	struct inode *inode;
+	pgoff_t start;		/* first page in the inode */
+	pgoff_t end;
+	u32 flags;		/* of struct kvm_gmem_export_dmabuf */
+	struct list_head entry;	/* of kvm_gmem_exports.list */
+};
+
+static struct kvm_gmem_exports *kvm_gmem_exports(struct inode *inode)
+{
+	return &GMEM_I(inode)->exports;
+}
+
+static bool kvm_gmem_init_shared(struct inode *inode)
+{
+	return GMEM_I(inode)->flags & GUEST_MEMFD_FLAG_INIT_SHARED;
+}
+
+void kvm_gmem_exports_init(struct kvm_gmem_exports *exports)
+{
+	dma_resv_init(&exports->resv);
+	INIT_LIST_HEAD(&exports->list);
+	exports->punch = (struct kvm_gmem_flux){};
+	exports->convert = (struct kvm_gmem_flux){};
+}
+
+void kvm_gmem_exports_destroy(struct kvm_gmem_exports *exports)
+{
+	dma_resv_fini(&exports->resv);
+}
+
+/*
+ * May a device reach the page? 0, or -EACCES or -ENODEV as above. Today the
+ * answer comes from the only VM that can bind the inode. When guest_memfd comes
+ * to track private and shared memory itself, this is the place to ask it.
+ *
+ * Called with the reservation lock or the invalidate_lock held, either of which
+ * keeps the list of files, their bindings and the memslots that they point to.
+ */
+static int kvm_gmem_check_shared(struct inode *inode, pgoff_t index)
+{
+	struct kvm_memory_slot *slot;
+	struct gmem_file *f;
+	int r = -ENODEV;
+
+	if (kvm_gmem_init_shared(inode))
+		return 0;
+
+	kvm_gmem_for_each_file(f, inode) {
+		slot = xa_load(&f->bindings, index);
+		if (!slot ||
+		    kvm_mem_is_private(f->kvm, slot->base_gfn +
+					       (index - slot->gmem.pgoff)))
+			return -EACCES;
+		r = 0;
+	}
+	return r;
+}
+
+/*
+ * Invalidation
+ */
+
+static bool kvm_gmem_overlaps(const struct kvm_gmem_dmabuf *gd, pgoff_t start,
+			      pgoff_t end)
+{
+	return start < gd->end && gd->start < end;
+}
+
+/* When this returns no importer reaches pages [start, end) any more. */
+static void kvm_gmem_invalidate_exports(struct inode *inode, pgoff_t start,
+					pgoff_t end)
+{
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+	struct kvm_gmem_dmabuf *gd;
+
+	dma_resv_assert_held(&exports->resv);
+
+	list_for_each_entry(gd, &exports->list, entry) {
+		u64 first = max(start, gd->start), last = min(end, gd->end);
+
+		if (first < last)
+			dma_buf_invalidate_range(gd->dmabuf,
+						 (first - gd->start) << PAGE_SHIFT,
+						 (last - first) << PAGE_SHIFT);
+	}
+}
+
+/*
+ * Pages [start, end) are about to be freed. Called with the invalidate_lock held
+ * up to kvm_gmem_punch_end(). -EBUSY: an export forbids it, nothing happened.
+ */
+int kvm_gmem_punch_begin(struct inode *inode, pgoff_t start, pgoff_t end)
+{
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+	struct kvm_gmem_dmabuf *gd;
+	int r = 0;
+
+	/* None can be added now. */
+	if (list_empty(&exports->list))
+		return 0;
+
+	dma_resv_lock(&exports->resv, NULL);
+
+	list_for_each_entry(gd, &exports->list, entry)
+		if ((gd->flags & KVM_GMEM_DMABUF_NO_PUNCH) &&
+		    kvm_gmem_overlaps(gd, start, end))
+			r = -EBUSY;
+	if (!r) {
+		exports->punch = (struct kvm_gmem_flux){ start, end };
+		kvm_gmem_invalidate_exports(inode, start, end);
+	}
+
+	dma_resv_unlock(&exports->resv);
+	return r;
+}
+
+void kvm_gmem_punch_end(struct inode *inode)
+{
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+
+	if (!exports->punch.end)
+		return;
+
+	dma_resv_lock(&exports->resv, NULL);
+	exports->punch = (struct kvm_gmem_flux){};
+	dma_resv_unlock(&exports->resv);
+}
+
+/* Pages [start, end) of the inode, and @private: they are to become so. */
+static void kvm_gmem_convert_pages(struct inode *inode, pgoff_t start,
+				   pgoff_t end, bool private)
+{
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+	struct kvm_gmem_flux *flux = &exports->convert;
+
+	dma_resv_lock(&exports->resv, NULL);
+
+	/* What is between two memslots of the inode waits, too. */
+	flux->start = flux->end ? min(flux->start, start) : start;
+	flux->end = max(flux->end, end);
+	if (private)
+		kvm_gmem_invalidate_exports(inode, start, end);
+
+	dma_resv_unlock(&exports->resv);
+}
+
+static void kvm_gmem_convert_done(struct inode *inode)
+{
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+
+	dma_resv_lock(&exports->resv, NULL);
+	exports->convert = (struct kvm_gmem_flux){};
+	dma_resv_unlock(&exports->resv);
+}
+
+/* The inode, if it cares. slots_lock keeps a file that is being closed. */
+static struct inode *kvm_gmem_convertible(const struct kvm_memory_slot *slot)
+{
+	struct inode *inode;
+
+	if (!kvm_slot_has_gmem(slot) || !slot->gmem.file)
+		return NULL;
+
+	inode = file_inode(slot->gmem.file);
+	return kvm_gmem_init_shared(inode) ? NULL : inode;
+}
+
+static void kvm_gmem_convert_slots(struct kvm *kvm, int as_id, gfn_t start,
+				   gfn_t end, bool private)
+{
+	struct kvm_memslot_iter iter;
+
+	kvm_for_each_memslot_in_gfn_range(&iter, __kvm_memslots(kvm, as_id),
+					  start, end) {
+		struct kvm_memory_slot *slot = iter.slot;
+		struct inode *inode = kvm_gmem_convertible(slot);
+		gfn_t first = max(start, slot->base_gfn);
+		gfn_t last = min(end, slot->base_gfn + slot->npages);
+
+		if (inode)
+			kvm_gmem_convert_pages(inode,
+					       first - slot->base_gfn + slot->gmem.pgoff,
+					       last - slot->base_gfn + slot->gmem.pgoff,
+					       private);
+	}
+}
+
+/*
+ * The attributes of gfns [start, end) are about to become @attributes. What
+ * becomes private is taken away from devices. What becomes shared is theirs to
+ * ask for.
+ */
+void kvm_gmem_convert_begin(struct kvm *kvm, gfn_t start, gfn_t end,
+			    unsigned long attributes)
+{
+	int i;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++)
+		kvm_gmem_convert_slots(kvm, i, start, end,
+				       attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE);
+}
+
+void kvm_gmem_convert_end(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	struct kvm_memslot_iter iter;
+	struct inode *inode;
+	int i;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++) {
+		kvm_for_each_memslot_in_gfn_range(&iter, __kvm_memslots(kvm, i),
+						  start, end) {
+			inode = kvm_gmem_convertible(iter.slot);
+			if (inode)
+				kvm_gmem_convert_done(inode);
+		}
+	}
+}
+
+/*
+ * The bindings of pages [start, end) are about to change, up to
+ * kvm_gmem_rebind_end(). No bindings change if the range is empty, they are only
+ * added. Called with the invalidate_lock held.
+ */
+void kvm_gmem_rebind_begin(struct inode *inode, pgoff_t start, pgoff_t end)
+{
+	dma_resv_lock(&kvm_gmem_exports(inode)->resv, NULL);
+	if (!kvm_gmem_init_shared(inode))
+		kvm_gmem_invalidate_exports(inode, start, end);
+}
+
+void kvm_gmem_rebind_end(struct inode *inode)
+{
+	dma_resv_unlock(&kvm_gmem_exports(inode)->resv);
+}
+
+/*
+ * Pages [start, end) have failed, and are marked so. Called with the folio lock
+ * and the invalidate_lock held.
+ */
+void kvm_gmem_poison(struct inode *inode, pgoff_t start, pgoff_t end)
+{
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+
+	dma_resv_lock(&exports->resv, NULL);
+	kvm_gmem_invalidate_exports(inode, start, end);
+	dma_resv_unlock(&exports->resv);
+}
+
+/*
+ * Exporter operations of extents
+ */
+
+/* With the folio in @busy: its lock is taken, wait for it and try again. */
+static int kvm_gmem_prepare_page(struct inode *inode, pgoff_t index,
+				 struct folio **busy)
+{
+	struct folio *folio;
+	int r = 0;
+
+	folio = filemap_get_folio(inode->i_mapping, index);
+	if (IS_ERR(folio)) {
+		folio = kvm_gmem_get_folio(inode, index);
+		if (IS_ERR(folio))
+			return PTR_ERR(folio);
+	} else if (folio_test_uptodate(folio)) {
+		goto out_put;
+	} else if (!folio_trylock(folio)) {
+		*busy = folio;
+		return 0;
+	}
+
+	if (folio_test_hwpoison(folio)) {
+		r = -EHWPOISON;
+	} else if (!folio_test_uptodate(folio)) {
+		clear_highpage(folio_file_page(folio, index));
+		folio_mark_uptodate(folio);
+	}
+	folio_unlock(folio);
+
+out_put:
+	folio_put(folio);
+	return r;
+}
+
+/*
+ * Allocate and clear, as a fault would. The invalidate_lock keeps pages from
+ * being populated by the architecture meanwhile. It is dropped to wait for a
+ * folio, since memory failure takes these two the other way round.
+ */
+static int kvm_gmem_prepare(struct dma_buf_attachment *attach, u64 offset,
+			    u64 length)
+{
+	struct kvm_gmem_dmabuf *gd = attach->dmabuf->priv;
+	struct inode *inode = gd->inode;
+	pgoff_t index = gd->start + (offset >> PAGE_SHIFT);
+	pgoff_t end = gd->start + DIV_ROUND_UP_ULL(offset + length, PAGE_SIZE);
+	struct folio *busy = NULL;
+	int r = 0;
+
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	while (!r && index < end) {
+		if (signal_pending(current)) {
+			r = -EINTR;
+			break;
+		}
+
+		r = kvm_gmem_check_shared(inode, index);
+		if (!r)
+			r = kvm_gmem_prepare_page(inode, index, &busy);
+		if (busy) {
+			filemap_invalidate_unlock_shared(inode->i_mapping);
+			folio_wait_locked(busy);
+			folio_put(busy);
+			busy = NULL;
+			filemap_invalidate_lock_shared(inode->i_mapping);
+			continue;
+		}
+		index++;
+		cond_resched();
+	}
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+
+	return r;
+}
+
+static bool kvm_gmem_in_flux(const struct kvm_gmem_flux *flux, pgoff_t start,
+			     pgoff_t end)
+{
+	return start < flux->end && flux->start < end;
+}
+
+static int kvm_gmem_fill_page(struct kvm_gmem_dmabuf *gd,
+			      struct dma_buf_sink *sink, pgoff_t index)
+{
+	struct dma_buf_extent extent = {
+		.offset = (u64)(index - gd->start) << PAGE_SHIFT,
+		.nr_pages = 1,
+		.kind = DMA_BUF_EXTENT_RAM,
+	};
+	struct folio *folio;
+	int r;
+
+	r = kvm_gmem_check_shared(gd->inode, index);
+	if (r)
+		return r;
+
+	folio = filemap_get_folio(gd->inode->i_mapping, index);
+	if (IS_ERR(folio))
+		return -EAGAIN;
+
+	/*
+	 * No reference is needed beyond this call: what frees a page of the
+	 * inode takes it away from importers first.
+	 */
+	extent.page = folio_file_page(folio, index);
+	r = folio_test_uptodate(folio) ? dma_buf_sink_add(sink, &extent) : -EAGAIN;
+	folio_put(folio);
+	return r;
+}
+
+static int kvm_gmem_fill(struct dma_buf_attachment *attach,
+			 struct dma_buf_sink *sink, u64 offset, u64 length,
+			 bool write)
+{
+	struct kvm_gmem_dmabuf *gd = attach->dmabuf->priv;
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(gd->inode);
+	pgoff_t index = gd->start + (offset >> PAGE_SHIFT);
+	pgoff_t end = gd->start + DIV_ROUND_UP_ULL(offset + length, PAGE_SIZE);
+	int r = 0;
+
+	dma_resv_assert_held(&exports->resv);
+
+	if (kvm_gmem_in_flux(&exports->punch, index, end) ||
+	    kvm_gmem_in_flux(&exports->convert, index, end))
+		return -EAGAIN;
+
+	while (!r && index < end)
+		r = kvm_gmem_fill_page(gd, sink, index++);
+	return min(r, 0);
+}
+
+static const struct dma_buf_extent_ops kvm_gmem_extent_ops = {
+	.prepare = kvm_gmem_prepare,
+	.fill = kvm_gmem_fill,
+};
+
+/*
+ * Without GUEST_MEMFD_FLAG_MMAP what the guest sees of a shared page is
+ * elsewhere, behind userspace_addr, and the page of the inode still has what was
+ * private.
+ */
+static bool kvm_gmem_offers_iommu(struct dma_buf *dmabuf)
+{
+	struct kvm_gmem_dmabuf *gd = dmabuf->priv;
+
+	return GMEM_I(gd->inode)->flags & (GUEST_MEMFD_FLAG_MMAP |
+					   GUEST_MEMFD_FLAG_INIT_SHARED);
+}
+
+/*
+ * The native type
+ */
+
+/* The file through which @kvm sees the inode: -EACCES, it is another VM's. */
+static struct file *kvm_gmem_get_owner_file(struct inode *inode,
+					    const struct kvm *kvm)
+{
+	struct file *file = ERR_PTR(-ENODEV);
+	struct gmem_file *f;
+
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	kvm_gmem_for_each_file(f, inode) {
+		if (f->kvm != kvm) {
+			file = ERR_PTR(-EACCES);
+			continue;
+		}
+		/* It is on the list until its release is over. */
+		file = get_file_active(&f->file) ?: ERR_PTR(-ENODEV);
+		break;
+	}
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return file;
+}
+
+static int kvm_gmem_native_match(struct dma_buf *dmabuf,
+				 const struct dma_buf_mapping_exp *exp,
+				 const struct dma_buf_mapping_match *imp)
+{
+	struct kvm_gmem_dmabuf *gd = dmabuf->priv;
+	struct file *file = kvm_gmem_get_owner_file(gd->inode, imp->ops);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fput(file);
+	return 0;
+}
+
+/*
+ * A memslot of the VM that owns the guest_memfd. It is bound to the guest_memfd
+ * as if by its own fd, with private faults and all that the architecture hooks
+ * into them; the attachment is there to agree on that, and ends at once.
+ */
+const struct dma_buf_mapping_type kvm_gmem_native_type = {
+	.name = "kvm_gmem_native",
+	.owner = THIS_MODULE,
+	.match = kvm_gmem_native_match,
+};
+
+static const struct dma_buf_mapping_exp kvm_gmem_mappings[] = {
+	{ .type = &kvm_gmem_native_type },
+	DMA_BUF_EMAPPING_IOMMU(&kvm_gmem_extent_ops,
+			       .offered = kvm_gmem_offers_iommu,
+			       .flavour = DMA_BUF_FLAVOUR_REVOCABLE,
+			       .inval_granule = PAGE_SIZE),
+	{ }
+};
+
+/*
+ * Make a new memslot one of the guest_memfd behind @dmabuf, an attachment to
+ * which was agreed to be of the native type. @offset is that into the dma-buf,
+ * and the slice is inside of it. On success the caller got a reference to
+ * slot->gmem.file, as from kvm_gmem_prepare_memory_region().
+ */
+int kvm_gmem_bind_native(struct kvm *kvm, struct kvm_memory_slot *slot,
+			 struct dma_buf *dmabuf, u64 offset)
+{
+	struct kvm_gmem_dmabuf *gd = dmabuf->priv;
+	struct file *file;
+
+	/* As with KVM_MEM_GUEST_MEMFD. */
+	if (slot->flags & KVM_MEM_READONLY)
+		return -EOPNOTSUPP;
+
+	file = kvm_gmem_get_owner_file(gd->inode, kvm);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	slot->flags &= ~KVM_MEM_DMABUF;
+	slot->flags |= KVM_MEM_GUEST_MEMFD;
+	return kvm_gmem_prepare_slot(kvm, slot, file,
+				     ((u64)gd->start << PAGE_SHIFT) + offset);
+}
+
+/*
+ * Life and death
+ */
+
+/* Mapping would fail for ever; so say it now. */
+static int kvm_gmem_attach(struct dma_buf *dmabuf,
+			   struct dma_buf_attachment *attach)
+{
+	struct kvm_gmem_dmabuf *gd = dmabuf->priv;
+	bool gone;
+
+	filemap_invalidate_lock_shared(gd->inode->i_mapping);
+	gone = !kvm_gmem_init_shared(gd->inode) &&
+	       list_empty(&GMEM_I(gd->inode)->gmem_file_list);
+	filemap_invalidate_unlock_shared(gd->inode->i_mapping);
+
+	return gone ? -ENODEV : 0;
+}
+
+static void kvm_gmem_dmabuf_release(struct dma_buf *dmabuf)
+{
+	struct kvm_gmem_dmabuf *gd = dmabuf->priv;
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(gd->inode);
+
+	dma_resv_lock(&exports->resv, NULL);
+	list_del(&gd->entry);
+	dma_resv_unlock(&exports->resv);
+
+	iput(gd->inode);
+	kfree(gd);
+}
+
+static const struct dma_buf_ops kvm_gmem_dmabuf_ops = {
+	.mappings = kvm_gmem_mappings,
+	.attach = kvm_gmem_attach,
+	.release = kvm_gmem_dmabuf_release,
+};
+
+static struct dma_buf *kvm_gmem_export(struct file *file,
+				       const struct kvm_gmem_export_dmabuf *args)
+{
+	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
+	struct inode *inode = file_inode(file);
+	struct kvm_gmem_exports *exports = kvm_gmem_exports(inode);
+	struct kvm_gmem_dmabuf *gd;
+	struct dma_buf *dmabuf;
+
+	gd = kzalloc_obj(*gd, GFP_KERNEL_ACCOUNT);
+	if (!gd)
+		return ERR_PTR(-ENOMEM);
+
+	gd->inode = inode;
+	gd->start = args->offset >> PAGE_SHIFT;
+	gd->end = gd->start + (args->size >> PAGE_SHIFT);
+	gd->flags = args->flags;
+	INIT_LIST_HEAD(&gd->entry);
+	ihold(inode);
+
+	exp_info.exp_name = "guest_memfd";
+	/* Inodes go with the file system, which goes with this module. */
+	exp_info.owner = file->f_op->owner;
+	exp_info.ops = &kvm_gmem_dmabuf_ops;
+	exp_info.size = args->size;
+	exp_info.flags = args->fd_flags & O_ACCMODE;
+	exp_info.resv = &exports->resv;
+	exp_info.priv = gd;
+	dmabuf = dma_buf_export(&exp_info);
+	if (IS_ERR(dmabuf)) {
+		iput(inode);
+		kfree(gd);
+		return dmabuf;
+	}
+	gd->dmabuf = dmabuf;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	dma_resv_lock(&exports->resv, NULL);
+	list_add(&gd->entry, &exports->list);
+	dma_resv_unlock(&exports->resv);
+	filemap_invalidate_unlock(inode->i_mapping);
+
+	return dmabuf;
+}
+
+static int kvm_gmem_export_check(struct inode *inode,
+				 const struct kvm_gmem_export_dmabuf *args)
+{
+	u64 end;
+
+	if ((args->flags & ~KVM_GMEM_DMABUF_NO_PUNCH) ||
+	    (args->fd_flags & ~(O_ACCMODE | O_CLOEXEC)) ||
+	    (args->fd_flags & O_ACCMODE) == O_ACCMODE ||
+	    memchr_inv(args->reserved, 0, sizeof(args->reserved)))
+		return -EINVAL;
+
+	if (!args->size || !PAGE_ALIGNED(args->offset | args->size) ||
+	    check_add_overflow(args->offset, args->size, &end) ||
+	    end > i_size_read(inode))
+		return -EINVAL;
+	return 0;
+}
+
+long kvm_gmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct kvm_gmem_export_dmabuf args;
+	struct dma_buf *dmabuf;
+	int r;
+
+	if (cmd != KVM_GMEM_EXPORT_DMABUF)
+		return -ENOTTY;
+	if (copy_from_user(&args, (void __user *)arg, sizeof(args)))
+		return -EFAULT;
+
+	r = kvm_gmem_export_check(file_inode(file), &args);
+	if (r)
+		return r;
+
+	dmabuf = kvm_gmem_export(file, &args);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+
+	r = dma_buf_fd(dmabuf, args.fd_flags & O_CLOEXEC);
+	if (r < 0)
+		dma_buf_put(dmabuf);
+	return r;
+}
+
+MODULE_IMPORT_NS("DMA_BUF_EXTENT");
