@@ -1132,6 +1132,8 @@ static int dma_buf_test_ioctl_counters(void __user *arg)
 	return copy_to_user(arg, &counters, sizeof(counters)) ? -EFAULT : 0;
 }
 
+static struct miscdevice dma_buf_test_device;
+
 static long dma_buf_test_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
@@ -1142,6 +1144,11 @@ static long dma_buf_test_ioctl(struct file *file, unsigned int cmd,
 		return dma_buf_test_ioctl_op((void __user *)arg);
 	case DMA_BUF_TEST_COUNTERS:
 		return dma_buf_test_ioctl_counters((void __user *)arg);
+	case DMA_BUF_TEST_IMPORT:
+		return dma_buf_test_import(dma_buf_test_device.this_device,
+					   (void __user *)arg);
+	case DMA_BUF_TEST_POISON:
+		return dma_buf_test_poison((void __user *)arg);
 	}
 	return -ENOTTY;
 }

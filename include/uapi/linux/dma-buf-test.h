@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
  * A dma-buf exporter for tests: /dev/dma_buf_test creates buffers and does to
- * them what exporters do, at the moment that the test chooses.
+ * them what exporters do, at the moment that the test chooses. And an importer,
+ * which does to the buffers of any exporter what a device does.
  */
 #ifndef _UAPI_LINUX_DMA_BUF_TEST_H
 #define _UAPI_LINUX_DMA_BUF_TEST_H
@@ -124,9 +125,88 @@ struct dma_buf_test_counters {
 	__u64 attachments;
 };
 
+/* type of struct dma_buf_test_import */
+#define DMA_BUF_TEST_SGT	0 /* attach, and no more */
+#define DMA_BUF_TEST_IOMMU	1
+
+/**
+ * struct dma_buf_test_import - ioctl(DMA_BUF_TEST_IMPORT)
+ * @fd: any dma-buf
+ * @type: how to attach to it
+ *
+ * Returns the fd of an importer. Errors: EBADF; EINVAL: not a dma-buf, unknown
+ * type; whatever the attach fails with.
+ */
+struct dma_buf_test_import {
+	__s32 fd;
+	__u32 type;
+};
+
+/* flags of struct dma_buf_test_map */
+#define DMA_BUF_TEST_MAP_WRITE		(1 << 0)
+#define DMA_BUF_TEST_MAP_UNPREPARED	(1 << 1) /* ask fill without prepare */
+
+/**
+ * struct dma_buf_test_map - ioctl(DMA_BUF_TEST_MAP), ioctl(DMA_BUF_TEST_UNMAP)
+ * @offset: into the buffer, and the I/O virtual address
+ * @length: in bytes
+ * @flags: of a map; must be 0 for an unmap
+ * @__reserved: must be 0
+ *
+ * For the fd of an importer. An unmap drops what is mapped in the range, which
+ * may be nothing. Errors: EINVAL; EADDRINUSE: something is mapped; whatever the
+ * exporter fails with, then nothing was mapped.
+ */
+struct dma_buf_test_map {
+	__u64 offset;
+	__u64 length;
+	__u32 flags;
+	__u32 __reserved;
+};
+
+/**
+ * struct dma_buf_test_access - ioctl(DMA_BUF_TEST_ACCESS)
+ * @offset: I/O virtual address, a multiple of 8
+ * @value: what to write, or what was read
+ * @write: 0 or 1
+ * @__reserved: must be 0
+ *
+ * For the fd of an importer. Errors: EINVAL; ENXIO: nothing is mapped there;
+ * EACCES: not for writing; EOPNOTSUPP: the memory is not RAM.
+ */
+struct dma_buf_test_access {
+	__u64 offset;
+	__u64 value;
+	__u32 write;
+	__u32 __reserved;
+};
+
+/**
+ * struct dma_buf_test_poison - ioctl(DMA_BUF_TEST_POISON)
+ * @fd: any file
+ * @__reserved: must be 0
+ * @offset: into the file
+ *
+ * The page that is there fails, as far as software can tell. Errors: EBADF,
+ * EINVAL; ENOENT: there is none; EOPNOTSUPP: CONFIG_MEMORY_FAILURE is not set;
+ * whatever memory_failure() fails with.
+ */
+struct dma_buf_test_poison {
+	__s32 fd;
+	__u32 __reserved;
+	__u64 offset;
+};
+
 #define DMA_BUF_TEST_BASE	'd'
 #define DMA_BUF_TEST_CREATE	_IOWR(DMA_BUF_TEST_BASE, 0xe0, struct dma_buf_test_create)
 #define DMA_BUF_TEST_OP		_IOW(DMA_BUF_TEST_BASE, 0xe1, struct dma_buf_test_op)
 #define DMA_BUF_TEST_COUNTERS	_IOWR(DMA_BUF_TEST_BASE, 0xe2, struct dma_buf_test_counters)
+#define DMA_BUF_TEST_IMPORT	_IOW(DMA_BUF_TEST_BASE, 0xe3, struct dma_buf_test_import)
+#define DMA_BUF_TEST_POISON	_IOW(DMA_BUF_TEST_BASE, 0xe4, struct dma_buf_test_poison)
+
+/* Of an importer. */
+#define DMA_BUF_TEST_MAP	_IOW(DMA_BUF_TEST_BASE, 0xe8, struct dma_buf_test_map)
+#define DMA_BUF_TEST_UNMAP	_IOW(DMA_BUF_TEST_BASE, 0xe9, struct dma_buf_test_map)
+#define DMA_BUF_TEST_ACCESS	_IOWR(DMA_BUF_TEST_BASE, 0xea, struct dma_buf_test_access)
 
 #endif /* _UAPI_LINUX_DMA_BUF_TEST_H */
