@@ -43,6 +43,7 @@ const struct dma_buf_mapping_type dma_buf_mapping_kvm_type = {
 	.name = "kvm",
 	.owner = THIS_MODULE,
 	.needs_invalidate = true,
+	.takes_private = true,
 	.match = dma_buf_kvm_match,
 	.attach = dma_buf_sink_attach,
 	.detach = dma_buf_sink_detach,

@@ -16,6 +16,8 @@
 
 #include "dma-buf-sink.h"
 
+#define DMA_BUF_EXTENT_FLAGS	(DMA_BUF_EXTENT_READONLY | DMA_BUF_EXTENT_PRIVATE)
+
 int dma_buf_sink_attach(struct dma_buf_attachment *attach)
 {
 	attach->sink = kzalloc_obj(*attach->sink);
@@ -165,13 +167,18 @@ static int dma_buf_sink_check(struct dma_buf_sink *sink,
 {
 	u64 size;
 
-	if (WARN_ON_ONCE((extent->flags & ~DMA_BUF_EXTENT_READONLY) ||
+	if (WARN_ON_ONCE((extent->flags & ~DMA_BUF_EXTENT_FLAGS) ||
 			 !extent->nr_pages ||
 			 !PAGE_ALIGNED(extent->offset) ||
 			 check_shl_overflow(extent->nr_pages, PAGE_SHIFT, &size) ||
 			 check_add_overflow(extent->offset, size, end) ||
 			 *end > PAGE_ALIGN(sink->attach->dmabuf->size)))
 		return -EINVAL;
+
+	/* No misuse: it may have been shared when the importer attached. */
+	if ((extent->flags & DMA_BUF_EXTENT_PRIVATE) &&
+	    !sink->attach->map_type->takes_private)
+		return -EACCES;
 
 	/* The first extent reaches into the window, the others follow on. */
 	if (sink->pos == sink->start) {
@@ -212,6 +219,7 @@ static int dma_buf_sink_check(struct dma_buf_sink *sink,
  * * -EINVAL: the extent is malformed, outside of the buffer, out of order, or
  *   not memory of the kind it claims to be. Warns.
  * * -EHWPOISON: the memory has failed
+ * * -EACCES: the memory is private, and the mapping type cannot keep it so
  * * -EAGAIN: the buffer was invalidated after an extent had been given
  * * any error of the mapper
  */

@@ -29,6 +29,11 @@
  *   DMA_TO_DEVICE. Entered before an invalidation, as is the revoked state. The
  *   exporter itself may write, which is what mmap does.
  *
+ * Locked
+ *   Some extents are private memory of a guest. They say so, and mmap raises
+ *   SIGBUS on them; a scatterlist cannot be mapped. Entered and left before an
+ *   invalidation. The buffer is neither moved nor revoked: -EBUSY.
+ *
  * Fenced
  *   A fence of KERNEL usage is pending. It is up to importers to wait for it;
  *   mmap does not.
@@ -44,6 +49,7 @@
 
 #include <linux/align.h>
 #include <linux/array_size.h>
+#include <linux/bitmap.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-buf-iommu.h>
 #include <linux/dma-buf-kvm.h>
@@ -83,6 +89,7 @@
  * @extents: the memory, in order; NULL where there is none yet
  * @revoked: see above
  * @readonly: see above
+ * @private: a bit for each extent that is locked
  * @move_in_fill: the next fill moves the buffer
  * @fail_in: the fill that fails, counted from 1; 0: none
  * @fail_error: with what, a negative errno
@@ -108,6 +115,7 @@ struct dma_buf_test {
 	struct dma_buf_test_extent **extents;
 	bool revoked;
 	bool readonly;
+	unsigned long *private;
 	bool move_in_fill;
 	u32 fail_in;
 	int fail_error;
@@ -210,6 +218,11 @@ dma_buf_test_populate(struct dma_buf_test *buf, size_t i)
 	return extent;
 }
 
+static bool dma_buf_test_locked(const struct dma_buf_test *buf)
+{
+	return !bitmap_empty(buf->private, buf->nr);
+}
+
 /*
  * Invalidation
  */
@@ -277,7 +290,7 @@ static int dma_buf_test_move_in_fill(struct dma_buf_test *buf)
 {
 	struct dma_buf_test_extent **new;
 
-	if (buf->pins)
+	if (buf->pins || dma_buf_test_locked(buf))
 		return -EBUSY;
 
 	new = dma_buf_test_alloc(buf, buf->nr, false, 0, 0);
@@ -357,7 +370,9 @@ static int dma_buf_test_fill(struct dma_buf_attachment *attach,
 		dma_buf_test_extent_describe(buf->extents[i], &extent);
 		extent.offset = (u64)i << buf->shift;
 		if (buf->readonly)
-			extent.flags = DMA_BUF_EXTENT_READONLY;
+			extent.flags |= DMA_BUF_EXTENT_READONLY;
+		if (test_bit(i, buf->private))
+			extent.flags |= DMA_BUF_EXTENT_PRIVATE;
 
 		ret = dma_buf_sink_add(sink, &extent);
 		if (ret >= 0)
@@ -444,7 +459,8 @@ static struct sg_table *dma_buf_test_map(struct dma_buf_attachment *attach,
 
 	if (buf->revoked)
 		return ERR_PTR(-ENODEV);
-	if (buf->readonly && direction != DMA_TO_DEVICE)
+	if ((buf->readonly && direction != DMA_TO_DEVICE) ||
+	    dma_buf_test_locked(buf))
 		return ERR_PTR(-EACCES);
 
 	sgt = kvzalloc(struct_size(sgt, extents, buf->nr), GFP_KERNEL);
@@ -503,7 +519,7 @@ static vm_fault_t dma_buf_test_vm_fault(struct vm_fault *vmf)
 		return ret;
 
 	dma_resv_lock(buf->dmabuf->resv, NULL);
-	if (buf->revoked)
+	if (buf->revoked || test_bit(i, buf->private))
 		goto out_unlock;
 
 	extent = dma_buf_test_populate(buf, i);
@@ -684,6 +700,7 @@ static void dma_buf_test_release(struct dma_buf *dmabuf)
 	/* Others may have a reference to the fence, and wait. */
 	dma_buf_test_signal(buf);
 	dma_buf_test_free(buf->extents, buf->nr);
+	bitmap_free(buf->private);
 	kfree(buf);
 }
 
@@ -735,6 +752,11 @@ struct dma_buf *dma_buf_test_export(const struct dma_buf_test_create *create)
 	buf->flags = create->flags;
 	buf->context = dma_fence_context_alloc(1);
 	buf->readonly = create->flags & DMA_BUF_TEST_READONLY;
+	buf->private = bitmap_zalloc(buf->nr, GFP_KERNEL);
+	if (!buf->private) {
+		ret = -ENOMEM;
+		goto err_free;
+	}
 
 	if (create->flags & DMA_BUF_TEST_LAZY) {
 		buf->extents = kvcalloc(buf->nr, sizeof(*buf->extents),
@@ -764,6 +786,7 @@ struct dma_buf *dma_buf_test_export(const struct dma_buf_test_create *create)
 err_extents:
 	dma_buf_test_free(buf->extents, buf->nr);
 err_free:
+	bitmap_free(buf->private);
 	kfree(buf);
 	return ERR_PTR(ret);
 }
@@ -821,7 +844,7 @@ static int dma_buf_test_revoke(struct dma_buf_test *buf,
 
 	if (buf->revoked)
 		return -EALREADY;
-	if (buf->pins)
+	if (buf->pins || dma_buf_test_locked(buf))
 		return -EBUSY;
 
 	buf->revoked = true;
@@ -850,7 +873,7 @@ static int dma_buf_test_set_readonly(struct dma_buf_test *buf,
 		return 0;
 	if (op->value && !(buf->flags & DMA_BUF_TEST_FLAVOURS))
 		return -EPERM;
-	if (op->value && buf->pins)
+	if (op->value && (buf->pins || dma_buf_test_locked(buf)))
 		return -EBUSY;
 
 	buf->readonly = op->value;
@@ -908,6 +931,50 @@ static int dma_buf_test_order_invalidate(struct dma_buf_test *buf,
 	return 0;
 }
 
+static int dma_buf_test_extents(struct dma_buf_test *buf,
+				const struct dma_buf_test_op *op, size_t *first,
+				size_t *nr)
+{
+	u64 size = buf->dmabuf->size, length = op->length;
+
+	if (op->offset >= size)
+		return -EINVAL;
+	if (!length)
+		length = size - op->offset;
+	if (length > size - op->offset ||
+	    !IS_ALIGNED(op->offset | length, 1ULL << buf->shift))
+		return -EINVAL;
+
+	*first = op->offset >> buf->shift;
+	*nr = length >> buf->shift;
+	return 0;
+}
+
+static int dma_buf_test_lock(struct dma_buf_test *buf,
+			     const struct dma_buf_test_op *op)
+{
+	size_t first, nr;
+	int ret;
+
+	ret = dma_buf_test_extents(buf, op, &first, &nr);
+	if (ret)
+		return ret;
+
+	if (op->op == DMA_BUF_TEST_OP_LOCK) {
+		if (buf->pins || buf->revoked)
+			return -EBUSY;
+		bitmap_set(buf->private, first, nr);
+	} else {
+		bitmap_clear(buf->private, first, nr);
+	}
+
+	dma_buf_test_invalidate(buf, (u64)first << buf->shift,
+				(u64)nr << buf->shift);
+	dma_buf_test_zap_vmas(buf, (u64)first << buf->shift,
+			      (u64)nr << buf->shift);
+	return 0;
+}
+
 /* With the lock held; -EAGAIN: the neighbours moved, and @new must not be used. */
 static int dma_buf_test_move_to(struct dma_buf_test *buf, size_t first,
 				size_t nr, struct dma_buf_test_extent **new,
@@ -915,7 +982,7 @@ static int dma_buf_test_move_to(struct dma_buf_test *buf, size_t first,
 {
 	unsigned long before, after;
 
-	if (buf->pins)
+	if (buf->pins || dma_buf_test_locked(buf))
 		return -EBUSY;
 	/* What was mapped would go on to be used. */
 	if (!invalidate && !list_empty(&buf->dmabuf->attachments))
@@ -938,22 +1005,14 @@ static int dma_buf_test_move(struct dma_buf_test *buf,
 			     const struct dma_buf_test_op *op)
 {
 	struct dma_resv *resv = buf->dmabuf->resv;
-	u64 size = buf->dmabuf->size, length = op->length;
 	struct dma_buf_test_extent **new;
 	unsigned long before, after;
 	size_t first, nr;
 	int ret;
 
-	if (op->offset >= size)
-		return -EINVAL;
-	if (!length)
-		length = size - op->offset;
-	if (length > size - op->offset ||
-	    !IS_ALIGNED(op->offset | length, 1ULL << buf->shift))
-		return -EINVAL;
-
-	first = op->offset >> buf->shift;
-	nr = length >> buf->shift;
+	ret = dma_buf_test_extents(buf, op, &first, &nr);
+	if (ret)
+		return ret;
 
 	do {
 		ret = dma_resv_lock_interruptible(resv, NULL);
@@ -1037,6 +1096,16 @@ static const struct dma_buf_test_order dma_buf_test_orders[] = {
 	},
 	[DMA_BUF_TEST_OP_INVALIDATE] = {
 		.run = dma_buf_test_order_invalidate,
+		.flavours = DMA_BUF_TEST_FLAVOURS,
+		.range = true,
+	},
+	[DMA_BUF_TEST_OP_LOCK] = {
+		.run = dma_buf_test_lock,
+		.flavours = DMA_BUF_TEST_FLAVOURS,
+		.range = true,
+	},
+	[DMA_BUF_TEST_OP_UNLOCK] = {
+		.run = dma_buf_test_lock,
 		.flavours = DMA_BUF_TEST_FLAVOURS,
 		.range = true,
 	},

@@ -1335,7 +1335,7 @@ struct bad_extents {
 
 static void spoil_flags(struct dma_buf_extent *extent)
 {
-	extent->flags = DMA_BUF_EXTENT_READONLY << 1;
+	extent->flags = DMA_BUF_EXTENT_PRIVATE << 1;
 }
 
 static void spoil_high_flag(struct dma_buf_extent *extent)

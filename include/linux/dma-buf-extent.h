@@ -60,13 +60,19 @@ enum dma_buf_extent_kind {
 
 /* The memory must not be written, whatever the importer asked for. */
 #define DMA_BUF_EXTENT_READONLY		BIT(0)
+/*
+ * The memory is confidential now: it is a guest's alone, as private memory. Only
+ * types that can keep it so get it, see &dma_buf_mapping_type.takes_private. The
+ * exporter takes an extent away from importers before this changes.
+ */
+#define DMA_BUF_EXTENT_PRIVATE		BIT(1)
 
 /**
  * struct dma_buf_extent - a contiguous piece of a buffer
  * @offset: where it starts in the buffer, in bytes, page aligned
  * @nr_pages: how long it is, in pages, not 0
  * @kind: what the memory is
- * @flags: DMA_BUF_EXTENT_READONLY or 0
+ * @flags: mask of DMA_BUF_EXTENT_*
  * @page: first page, for DMA_BUF_EXTENT_RAM. The pages must follow each other
  *	in one folio, or in one allocation that stays whole.
  * @mmio: for every other kind

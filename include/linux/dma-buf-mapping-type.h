@@ -73,6 +73,8 @@ struct seq_file;
  * @needs_invalidate: the importer must have
  *	&dma_buf_attach_ops.invalidate_mappings, and when that returns nothing
  *	that came from the buffer may be reachable any more
+ * @takes_private: extents can be DMA_BUF_EXTENT_PRIVATE; others of the type fail
+ *	with -EACCES
  * @match: [optional] says whether this pair of row and offer works. Returns 0,
  *	-EOPNOTSUPP to let the core try the next pair, or another error with
  *	which the attach then fails. Called without the reservation lock.
@@ -90,6 +92,7 @@ struct dma_buf_mapping_type {
 	const char *name;
 	struct module *owner;
 	bool needs_invalidate;
+	bool takes_private;
 	int (*match)(struct dma_buf *dmabuf,
 		     const struct dma_buf_mapping_exp *exp,
 		     const struct dma_buf_mapping_match *imp);

@@ -85,7 +85,7 @@ static void kvm_dmabuf_zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot,
 		.slot = slot,
 		.start = start,
 		.end = end,
-		.attr_filter = KVM_FILTER_SHARED,
+		.attr_filter = KVM_FILTER_SHARED | KVM_FILTER_PRIVATE,
 		.may_block = true,
 	};
 
@@ -177,7 +177,7 @@ static const struct dma_buf_kvm_ops kvm_dmabuf_kvm_ops = {
 int kvm_dmabuf_capabilities(struct kvm *kvm)
 {
 	int caps = KVM_DMABUF_CAP_MEMSLOT | KVM_DMABUF_CAP_NO_HVA |
-		   KVM_DMABUF_CAP_GUEST_MEMFD;
+		   KVM_DMABUF_CAP_GUEST_MEMFD | KVM_DMABUF_CAP_PRIVATE;
 
 	if (kvm ? kvm_arch_has_readonly_mem(kvm) :
 		  IS_ENABLED(CONFIG_HAVE_KVM_READONLY_MEM))

@@ -67,6 +67,11 @@ struct dma_buf_test_create {
  * CHANGE_PFN: as MOVE, without an invalidation. EPERM if anything is attached.
  * INVALIDATE: the range @offset, @length, which can be pages of an extent. The
  *	memory stays. EBUSY.
+ * LOCK: the range @offset, @length becomes private memory of a guest. Other
+ *	importers lose it, and accesses by mmap raise SIGBUS. As long as anything
+ *	is locked REVOKE, MOVE and SET_READONLY fail with EBUSY: the device would
+ *	not let go of it. EBUSY.
+ * UNLOCK: the range is shared again, and for everybody.
  *
  * EBUSY: an importer has pinned the buffer, or there is a fence already.
  */
@@ -80,6 +85,8 @@ struct dma_buf_test_create {
 #define DMA_BUF_TEST_OP_MOVE_IN_FILL	7
 #define DMA_BUF_TEST_OP_CHANGE_PFN	8
 #define DMA_BUF_TEST_OP_INVALIDATE	9
+#define DMA_BUF_TEST_OP_LOCK		10
+#define DMA_BUF_TEST_OP_UNLOCK		11
 
 /**
  * struct dma_buf_test_op - ioctl(DMA_BUF_TEST_OP)

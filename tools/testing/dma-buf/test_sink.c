@@ -83,6 +83,11 @@ static const struct dma_buf_extent_ops prepare_ops = {
 	.fill = exp_fill,
 };
 
+static const struct dma_buf_mapping_type private_type = {
+	.name = "private",
+	.takes_private = true,
+};
+
 static const struct dma_buf_mapping_type type = {
 	.name = "test",
 	.invalidate = dma_buf_sink_invalidate,
@@ -372,9 +377,9 @@ static void unknown_flags(void)
 {
 	unsigned int bit;
 
-	host_expect_warnings(31);
+	host_expect_warnings(30);
 	begin();
-	for (bit = 1; bit < 32; bit++) {
+	for (bit = 2; bit < 32; bit++) {
 		exp.nr = 0;
 		give_ram(3, 1)->flags = 1u << bit | DMA_BUF_EXTENT_READONLY;
 		assert_int_equal(run(3, 1), -EINVAL);
@@ -394,6 +399,30 @@ static void readonly(void)
 	assert_int_equal(taken.extents[0].flags, 1);
 	assert_int_equal(taken.extents[1].flags, 0);
 	assert_int_equal(taken.extents[2].flags, 1);
+}
+
+/* A part is not given either, whatever comes first. */
+static void private_is_refused(void)
+{
+	begin();
+	give_ram(3, 1);
+	give_ram(4, 1)->flags = DMA_BUF_EXTENT_PRIVATE;
+	assert_int_equal(run(3, 2), -EACCES);
+	assert_int_equal(taken.nr, 1);
+	end();
+}
+
+static void private_is_taken(void)
+{
+	begin();
+	attachment.map_type = &private_type;
+	give_ram(3, 1);
+	give_ram(4, 1)->flags = DMA_BUF_EXTENT_PRIVATE | DMA_BUF_EXTENT_READONLY;
+	give_mmio(5, 1)->flags = DMA_BUF_EXTENT_PRIVATE;
+	assert_filled(3, 3, 3);
+	assert_int_equal(taken.extents[0].flags, 0);
+	assert_int_equal(taken.extents[1].flags, 3);
+	assert_int_equal(taken.extents[2].flags, 2);
 }
 
 static void no_pages(void)
@@ -1289,6 +1318,8 @@ static const struct host_test tests[] = {
 	TEST(add_needs_the_lock),
 	TEST(unknown_flags),
 	TEST(readonly),
+	TEST(private_is_refused),
+	TEST(private_is_taken),
 	TEST(no_pages),
 	TEST(misaligned),
 	TEST(length_overflows),

@@ -79,6 +79,22 @@ int kvm_mmu_faultin_pfn_dmabuf(struct kvm_vcpu *vcpu,
 	if (!kvm_mmu_dmabuf_kind_ok(extent.extent.kind, fault->pfn))
 		return kvm_mmu_dmabuf_error(vcpu, fault, -EOPNOTSUPP);
 
+	/*
+	 * Whether memory is private is for the exporter to say, and whether the
+	 * guest means it to be, for the guest; user space has to have the two
+	 * agree.
+	 */
+	if (fault->is_private != !!(extent.extent.flags & DMA_BUF_EXTENT_PRIVATE))
+		return kvm_mmu_dmabuf_error(vcpu, fault, -EACCES);
+
+	/*
+	 * Here the architecture would bring its own tables into line, and say
+	 * how large a page they allow. Only software needs neither.
+	 */
+	if (fault->is_private &&
+	    vcpu->kvm->arch.vm_type != KVM_X86_SW_PROTECTED_VM)
+		return kvm_mmu_dmabuf_error(vcpu, fault, -EOPNOTSUPP);
+
 	/* Mapping it read-only once more would fault for ever. */
 	readonly_extent = extent.extent.flags & DMA_BUF_EXTENT_READONLY;
 	if (readonly_extent && fault->write)

@@ -106,6 +106,24 @@ void dmabuf_invalidate(const struct dmabuf *buf, u64 offset, u64 length)
 	});
 }
 
+void dmabuf_lock(const struct dmabuf *buf, u64 offset, u64 length)
+{
+	test_op(buf, (struct dma_buf_test_op) {
+		.op = DMA_BUF_TEST_OP_LOCK,
+		.offset = offset,
+		.length = length,
+	});
+}
+
+void dmabuf_unlock(const struct dmabuf *buf, u64 offset, u64 length)
+{
+	test_op(buf, (struct dma_buf_test_op) {
+		.op = DMA_BUF_TEST_OP_UNLOCK,
+		.offset = offset,
+		.length = length,
+	});
+}
+
 void dmabuf_set_readonly(const struct dmabuf *buf, bool readonly)
 {
 	test_op(buf, (struct dma_buf_test_op) {

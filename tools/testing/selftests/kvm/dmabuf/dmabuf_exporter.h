@@ -33,6 +33,9 @@ void dmabuf_unrevoke(const struct dmabuf *buf);
 void dmabuf_move(const struct dmabuf *buf, u64 offset, u64 length);
 /* As a move, without moving. */
 void dmabuf_invalidate(const struct dmabuf *buf, u64 offset, u64 length);
+/* Have a range be private memory of a guest; 0 bytes: to the end. */
+void dmabuf_lock(const struct dmabuf *buf, u64 offset, u64 length);
+void dmabuf_unlock(const struct dmabuf *buf, u64 offset, u64 length);
 void dmabuf_set_readonly(const struct dmabuf *buf, bool readonly);
 void dmabuf_hold_fence(const struct dmabuf *buf);
 void dmabuf_signal_fence(const struct dmabuf *buf);
