@@ -26,9 +26,14 @@ static inline bool kvm_slot_has_dmabuf(const struct kvm_memory_slot *slot)
 	       (slot->flags & KVM_MEM_DMABUF);
 }
 
+/* For internal use: such a slot became that of a guest_memfd, without an hva. */
+#define KVM_MEMSLOT_NO_HVA	BIT(18)
+
 /* In-kernel accesses to such a slot fail, there is nothing to access it by. */
 static inline bool kvm_slot_has_no_hva(const struct kvm_memory_slot *slot)
 {
+	if (slot && (slot->flags & KVM_MEMSLOT_NO_HVA))
+		return true;
 	return kvm_slot_has_dmabuf(slot) && !slot->userspace_addr;
 }
 

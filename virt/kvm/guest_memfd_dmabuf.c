@@ -50,6 +50,7 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/kvm_dmabuf.h>
 #include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
@@ -548,6 +549,8 @@ int kvm_gmem_bind_native(struct kvm *kvm, struct kvm_memory_slot *slot,
 
 	slot->flags &= ~KVM_MEM_DMABUF;
 	slot->flags |= KVM_MEM_GUEST_MEMFD;
+	if (!slot->userspace_addr)
+		slot->flags |= KVM_MEMSLOT_NO_HVA;
 	return kvm_gmem_prepare_slot(kvm, slot, file,
 				     ((u64)gd->start << PAGE_SHIFT) + offset);
 }

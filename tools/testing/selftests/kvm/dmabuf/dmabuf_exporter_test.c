@@ -253,7 +253,7 @@ FIXTURE_TEARDOWN(op)
 #define REFUSED(_name, _err, _flags, ...)				\
 	FIXTURE_VARIANT_ADD(op, _name) { _err, _flags, OP(__VA_ARGS__) }
 
-FIXTURE_VARIANT_ADD(op, unknown) { EINVAL, DYNAMIC, { .op = 10 } };
+FIXTURE_VARIANT_ADD(op, unknown) { EINVAL, DYNAMIC, { .op = 12 } };
 FIXTURE_VARIANT_ADD(op, unknown_highest) { EINVAL, DYNAMIC, { .op = ~0U } };
 REFUSED(revoke_pinned, EPERM, 0, REVOKE);
 REFUSED(revoke_offset, EINVAL, DYNAMIC, REVOKE, .offset = SZ_16K);

@@ -167,6 +167,33 @@ TEST_F(gmem, owner_binds)
 	EXPECT_EQ(0, dmabuf_load(self->vcpu, DMABUF_GPA + PAGE_SIZE));
 }
 
+/*
+ * KVM has no way to the memory of a slot without a host mapping, and must not
+ * take the 0 for one: it would write to what the VMM has at LOW.
+ */
+#define LOW	SZ_64K
+
+TEST_F(gmem, no_hva)
+{
+	struct dmabuf buf;
+	u64 *low;
+
+	low = mmap((void *)LOW, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	ASSERT_EQ((u64 *)LOW, low);
+
+	gmem_export(&buf, self->fd, 0, SIZE, 0);
+	dmabuf_add_slot(self->vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, SIZE);
+	if (variant->private_vm)
+		vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
+	vcpu_set_msr(self->vcpu, MSR_KVM_SYSTEM_TIME_NEW, (DMABUF_GPA + LOW) | 1);
+	vcpu_set_msr(self->vcpu, MSR_KVM_WALL_CLOCK_NEW, DMABUF_GPA + LOW);
+	EXPECT_EQ(0, dmabuf_load(self->vcpu, DMABUF_GPA));
+	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*low); i++)
+		EXPECT_EQ(0, low[i]);
+	EXPECT_EQ(0, dmabuf_load(self->vcpu, DMABUF_GPA + LOW));
+}
+
 /* One place in the guest for each page, however it got there. */
 TEST_F(gmem, bound_twice)
 {

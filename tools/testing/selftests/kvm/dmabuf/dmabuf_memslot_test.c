@@ -346,6 +346,7 @@ static unsigned int nr_bound(const struct dmabuf *buf)
 static int caps_expected(int readonly_mem)
 {
 	return KVM_DMABUF_CAP_MEMSLOT | KVM_DMABUF_CAP_NO_HVA |
+	       KVM_DMABUF_CAP_GUEST_MEMFD | KVM_DMABUF_CAP_PRIVATE |
 	       (readonly_mem ? KVM_DMABUF_CAP_READONLY : 0) |
 	       (kvm_has_cap(KVM_CAP_PRE_FAULT_MEMORY) ? KVM_DMABUF_CAP_PRE_FAULT : 0);
 }

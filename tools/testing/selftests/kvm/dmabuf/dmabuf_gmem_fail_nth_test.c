@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every allocation fails once in what guest_memfd does as an exporter, and in
+ * what is done to it while a device has it. Either nothing happened or all of
+ * it, a device never has what is private, and what failed works when it is
+ * tried again.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "kvm_test_harness.h"
+#include "dmabuf_gmem.h"
+
+#define SEED		0x6e746830ULL
+#define NR		16
+#define SIZE		(NR * (u64)PAGE_SIZE)
+#define ALL		((1ULL << NR) - 1)
+#define DEBUGFS		"/sys/kernel/debug"
+#define MAX_ROUNDS	1000
+
+static void write_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	TEST_ASSERT(fd >= 0, "cannot open %s", path);
+	TEST_ASSERT(write(fd, value, strlen(value)) == (ssize_t)strlen(value),
+		    "cannot write '%s' to %s", value, path);
+	close(fd);
+}
+
+static bool have_fault_injection(void)
+{
+	return !access("/proc/thread-self/fail-nth", W_OK) &&
+	       !access(DEBUGFS "/failslab", X_OK) &&
+	       !access(DEBUGFS "/fail_page_alloc", X_OK);
+}
+
+FIXTURE(sweep)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	struct dmabuf buf;
+	int fd;
+	int device;
+	int fail_nth;
+	int made;		/* what an action made */
+};
+
+#define sweep_t FIXTURE_DATA(sweep)
+
+struct action {
+	void (*setup)(sweep_t *self);
+	int (*act)(sweep_t *self);	/* returns an errno */
+	void (*undo)(sweep_t *self);	/* if act() succeeded */
+	bool (*safe)(sweep_t *self);	/* whether it succeeded or not */
+	bool cannot_fail;
+};
+
+static void set_fail_nth(sweep_t *self, u32 n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	TEST_ASSERT(pwrite(self->fail_nth, buf, len, 0) == len, "cannot write fail-nth");
+}
+
+static u32 get_fail_nth(sweep_t *self)
+{
+	char buf[16] = "";
+
+	TEST_ASSERT(pread(self->fail_nth, buf, sizeof(buf) - 1, 0) > 0, "cannot read fail-nth");
+	return strtoul(buf, NULL, 10);
+}
+
+static void add_slot(sweep_t *self)
+{
+	gmem_add_slot(self->vm, DMABUF_SLOT, DMABUF_GPA, SIZE, self->fd, 0);
+}
+
+static void delete_slot(sweep_t *self)
+{
+	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
+}
+
+static void close_made(sweep_t *self)
+{
+	kvm_close(self->made);
+}
+
+static int act_export(sweep_t *self)
+{
+	const struct kvm_gmem_export_dmabuf args = {
+		.size = SIZE,
+		.fd_flags = O_RDWR | O_CLOEXEC,
+	};
+
+	self->made = __gmem_export(self->fd, &args);
+	return self->made < 0 ? -self->made : 0;
+}
+
+static const struct action export = {
+	.act = act_export,
+	.undo = close_made,
+};
+
+static int act_attach(sweep_t *self)
+{
+	self->made = __device_attach(self->buf.fd, DMA_BUF_TEST_IOMMU);
+	return self->made < 0 ? -self->made : 0;
+}
+
+static const struct action attach = {
+	.act = act_attach,
+	.undo = close_made,
+};
+
+/* Nothing is allocated yet; and what is mapped is all or nothing. */
+static int act_map(sweep_t *self)
+{
+	return device_map(self->device, 0, SIZE);
+}
+
+static void undo_map(sweep_t *self)
+{
+	device_unmap(self->device, 0, SIZE);
+	TEST_ASSERT(!gmem_punch(self->fd, 0, SIZE), "PUNCH_HOLE failed");
+}
+
+static bool all_or_nothing(sweep_t *self)
+{
+	u64 mapped = device_mapped(self->device, 0, SIZE);
+
+	return !mapped || mapped == ALL;
+}
+
+static const struct action map = {
+	.setup = add_slot,
+	.act = act_map,
+	.undo = undo_map,
+	.safe = all_or_nothing,
+};
+
+static int act_bind(sweep_t *self)
+{
+	struct kvm_userspace_memory_region2 region;
+	int r;
+
+	region = dmabuf_region(&self->buf, DMABUF_SLOT, DMABUF_GPA, 0, SIZE, NULL);
+	r = __dmabuf_set_slot(self->vm, &region) ? errno : 0;
+	errno = 0;
+	return r;
+}
+
+static const struct action bind = {
+	.act = act_bind,
+	.undo = delete_slot,
+};
+
+static void setup_mapped(sweep_t *self)
+{
+	add_slot(self);
+	dmabuf_guest(self->vcpu, DMABUF_OP_WRITE, DMABUF_GPA, SIZE, 0, SEED);
+	TEST_ASSERT(!device_map(self->device, 0, SIZE), "cannot map");
+}
+
+static int act_unbind(sweep_t *self)
+{
+	struct kvm_userspace_memory_region2 region = { .slot = DMABUF_SLOT };
+	int r = __dmabuf_set_slot(self->vm, &region) ? errno : 0;
+
+	errno = 0;
+	return r;
+}
+
+static bool lost(sweep_t *self)
+{
+	return device_mapped(self->device, 0, SIZE) == 0;
+}
+
+static void undo_unbind(sweep_t *self)
+{
+	TEST_ASSERT(lost(self), "a device has memory that is not bound");
+	TEST_ASSERT(device_map(self->device, 0, SIZE) == EACCES,
+		    "memory that is not bound is shared");
+	setup_mapped(self);
+}
+
+static const struct action unbind = {
+	.setup = setup_mapped,
+	.act = act_unbind,
+	.undo = undo_unbind,
+	.safe = all_or_nothing,
+};
+
+static int set_attributes(sweep_t *self, u64 attributes)
+{
+	struct kvm_memory_attributes attr = {
+		.attributes = attributes,
+		.address = DMABUF_GPA,
+		.size = SIZE,
+	};
+	int r = __vm_ioctl(self->vm, KVM_SET_MEMORY_ATTRIBUTES, &attr) ? errno : 0;
+
+	errno = 0;
+	return r;
+}
+
+static int act_convert(sweep_t *self)
+{
+	return set_attributes(self, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+}
+
+static void undo_convert(sweep_t *self)
+{
+	TEST_ASSERT(lost(self), "a device has private memory");
+	TEST_ASSERT(!set_attributes(self, 0), "cannot convert");
+	TEST_ASSERT(!device_map(self->device, 0, SIZE), "cannot map");
+}
+
+static const struct action convert = {
+	.setup = setup_mapped,
+	.act = act_convert,
+	.undo = undo_convert,
+	.safe = all_or_nothing,
+};
+
+static int act_punch(sweep_t *self)
+{
+	return gmem_punch(self->fd, 0, SIZE);
+}
+
+static void undo_punch(sweep_t *self)
+{
+	TEST_ASSERT(lost(self), "a device has memory that is gone");
+	TEST_ASSERT(!device_map(self->device, 0, SIZE), "cannot map");
+}
+
+static const struct action punch = {
+	.setup = setup_mapped,
+	.act = act_punch,
+	.undo = undo_punch,
+	.cannot_fail = true,
+};
+
+FIXTURE_VARIANT(sweep)
+{
+	const struct action *action;
+};
+
+FIXTURE_VARIANT_ADD(sweep, export) { .action = &export };
+FIXTURE_VARIANT_ADD(sweep, attach) { .action = &attach };
+FIXTURE_VARIANT_ADD(sweep, map) { .action = &map };
+FIXTURE_VARIANT_ADD(sweep, bind) { .action = &bind };
+FIXTURE_VARIANT_ADD(sweep, unbind) { .action = &unbind };
+FIXTURE_VARIANT_ADD(sweep, convert) { .action = &convert };
+FIXTURE_VARIANT_ADD(sweep, punch) { .action = &punch };
+
+FIXTURE_SETUP(sweep)
+{
+	if (!have_fault_injection())
+		SKIP(return, "no fault injection");
+	if (!gmem_has_private())
+		SKIP(return, "no KVM_X86_SW_PROTECTED_VM");
+
+	write_file(DEBUGFS "/failslab/ignore-gfp-wait", "N");
+	write_file(DEBUGFS "/failslab/verbose", "0");
+	write_file(DEBUGFS "/fail_page_alloc/ignore-gfp-wait", "N");
+	write_file(DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N");
+	write_file(DEBUGFS "/fail_page_alloc/min-order", "0");
+	write_file(DEBUGFS "/fail_page_alloc/verbose", "0");
+	self->fail_nth = open_path_or_exit("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+
+	self->vm = dmabuf_vm_create_type(1, &self->vcpu, KVM_X86_SW_PROTECTED_VM);
+	self->fd = vm_create_guest_memfd(self->vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
+	gmem_export(&self->buf, self->fd, 0, SIZE, 0);
+	self->device = device_attach(self->buf.fd);
+}
+
+FIXTURE_TEARDOWN(sweep)
+{
+	if (self->vm)
+		kvm_vm_free(self->vm);
+}
+
+TEST_F(sweep, every_allocation)
+{
+	const struct action *action = variant->action;
+	u32 n, left, failed = 0;
+	int r;
+
+	if (action->setup)
+		action->setup(self);
+
+	for (n = 1; n < MAX_ROUNDS; n++) {
+		set_fail_nth(self, n);
+		r = action->act(self);
+		left = get_fail_nth(self);
+		set_fail_nth(self, 0);
+
+		EXPECT_TRUE(r == 0 || r == ENOMEM);
+		EXPECT_TRUE(!action->cannot_fail || !r);
+		if (action->safe)
+			EXPECT_TRUE(action->safe(self));
+		failed += r != 0;
+
+		/* Again, and nothing is in the way. */
+		if (r)
+			ASSERT_EQ(0, action->act(self));
+		if (action->undo)
+			action->undo(self);
+		if (left)
+			break;
+	}
+	EXPECT_LT(n, MAX_ROUNDS);
+	ksft_print_msg("%u allocations, %u of them made it fail\n", n - 1, failed);
+	EXPECT_TRUE(action->cannot_fail || n > 1);
+}
+
+TEST_HARNESS_MAIN
