@@ -16,7 +16,9 @@ extern const struct dma_buf_mapping_type dma_buf_mapping_iommu_type;
 
 /*
  * Exporter: the fill op of @_ops serves IOMMU domains. More members of the row
- * may follow, as ".flavour = ...".
+ * may follow, as ".flavour = ..."; .inval_granule is a power of two and at least
+ * a page. &dma_buf_ops.attach refuses to attach to a revoked buffer unless the
+ * importer has &dma_buf_attach_ops.mappings_allowed.
  */
 #define DMA_BUF_EMAPPING_IOMMU(_ops, ...)				\
 	{								\
