@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 check_arch
-unset T LIVE
+unset T LIVE LONG
 
 JSON=$ROOT/build/bench-$ARCH.json
 RUNS=(bench-1 bench-2 bench-smp)

@@ -12,6 +12,7 @@
 #   FLAVOUR=debug  the debug kernel, results in build/<arch>-debug
 #   T=GLOB         only jobs whose name, or the last part of it, matches
 #   LIVE=1         what the jobs print goes to stdout while they run
+#   LONG=1         the moves of dmabuf_move_test are 100,000, limits of time follow
 #
 # QEMU never outlives this script, nor the make that called it.
 set -euo pipefail
@@ -30,6 +31,7 @@ VM=$B/vm
 ASKED_FLAVOUR=$FLAVOUR
 T=${T:-}
 LIVE=${LIVE:-0}
+LONG=${LONG:-0}
 
 # What a boot sets, and what it gets if it does not.
 DESC=$NAME
@@ -58,6 +60,13 @@ if [ "$FLAVOUR" = debug ]; then
 	SLOWER=8
 	TIMEOUT=$((TIMEOUT * SLOWER))
 	MEM=$((${MEM%G} + 1))G
+fi
+
+# Unknown to the kernel, which puts it into the environment of init.
+if [ "$LONG" != 0 ]; then
+	SLOWER=$((SLOWER * 50))
+	TIMEOUT=$((TIMEOUT * 50))
+	CMDLINE+=" DMABUF_MOVES=100000"
 fi
 
 # Job lines of the boot with paths as the VM sees them. "@glob TIMEOUT PATTERN

@@ -9,7 +9,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
 check_arch
-unset T LIVE
+unset T LIVE LONG
 
 # Old results must not be taken for new ones.
 for name in host "$@"; do
