@@ -124,18 +124,29 @@ static void iopt_dmabuf_prime_lockdep(struct iopt_area *area,
 }
 
 /*
- * The exporter did not have the memory just now. If the buffer is revoked in
- * the meantime, then the next attempt finds out and deals with it.
+ * The exporter did not have the memory just now. What it took back it need not
+ * have, and need not want to give. If it takes more in the meantime, then the
+ * next attempt finds out and deals with it.
  */
 static int iopt_dmabuf_prepare(struct iopt_area *area, struct iopt_pages *pages)
 {
-	u64 offset = iopt_area_start_byte(area, iopt_area_iova(area));
+	unsigned long index = iopt_area_index(area);
+	size_t size;
+	u64 offset;
 	int rc;
 
-	rc = dma_buf_prepare_attachment(pages->dmabuf.attach,
-					pages->dmabuf.start + offset,
-					iopt_area_length(area));
-	return rc == -ENODEV ? 0 : rc;
+	while (true) {
+		iopt_dmabuf_lock(pages);
+		size = iopt_dmabuf_next_piece(pages, area, &index, &offset);
+		iopt_dmabuf_unlock(pages);
+		if (!size)
+			return 0;
+
+		rc = dma_buf_prepare_attachment(pages->dmabuf.attach, offset,
+						size);
+		if (rc && rc != -ENODEV && rc != -EACCES)
+			return rc;
+	}
 }
 
 static int iopt_dmabuf_try_fill_domains(struct iopt_area *area,

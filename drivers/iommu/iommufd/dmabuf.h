@@ -77,6 +77,8 @@ int iopt_dmabuf_map(struct iopt_pages *pages, struct iopt_dmabuf_track *track);
 void iopt_dmabuf_unmap(struct iopt_pages *pages,
 		       struct iopt_dmabuf_track *track);
 void iopt_dmabuf_restore(struct iopt_pages *pages);
+size_t iopt_dmabuf_next_piece(struct iopt_pages *pages, struct iopt_area *area,
+			      unsigned long *index, u64 *offset);
 
 /* From there, when nobody else can have the pages. */
 void iopt_dmabuf_forget_revoked(struct iopt_pages *pages);

@@ -43,6 +43,13 @@ static unsigned long iopt_dmabuf_iova(struct iopt_area *area,
 	return iova;
 }
 
+/* Where in the buffer the memory is that belongs at @iova of the area. */
+static u64 iopt_dmabuf_offset(struct iopt_pages *pages, struct iopt_area *area,
+			      unsigned long iova)
+{
+	return (u64)pages->dmabuf.start + iopt_area_start_byte(area, iova);
+}
+
 static void iopt_dmabuf_unmap_piece(struct iopt_pages *pages,
 				    struct iopt_dmabuf_track *track,
 				    unsigned long first, unsigned long last)
@@ -63,19 +70,18 @@ static int iopt_dmabuf_map_piece(struct iopt_pages *pages,
 	unsigned int flags = 0;
 	unsigned long iova;
 	size_t size;
-	u64 offset;
 	int rc;
 
 	iova = iopt_dmabuf_iova(area, first, last, &size);
-	offset = (u64)pages->dmabuf.start + iopt_area_start_byte(area, iova);
 	/* Does not change while an area is in a domain. */
 	if (READ_ONCE(area->iopt->disable_large_pages))
 		flags = DMA_BUF_IOMMU_SMALL_PAGES;
 
 	pages->dmabuf.filling = true;
 	rc = dma_buf_map_attachment_iommu(pages->dmabuf.attach, track->domain,
-					  iova, offset, size, area->iommu_prot,
-					  flags);
+					  iova,
+					  iopt_dmabuf_offset(pages, area, iova),
+					  size, area->iommu_prot, flags);
 	pages->dmabuf.filling = false;
 
 	/* Taken back by the exporter while it gave it. */
@@ -146,6 +152,40 @@ int iopt_dmabuf_map(struct iopt_pages *pages, struct iopt_dmabuf_track *track)
 	}
 
 	track->end = last + 1;
+	return 0;
+}
+
+/**
+ * iopt_dmabuf_next_piece() - Find what of an area the exporter has not taken back
+ * @pages: The pages of the area
+ * @area: The area
+ * @index: Where to start looking; becomes the index behind the piece
+ * @offset: Where the piece starts in the buffer, in bytes
+ *
+ * Returns how long it is, in bytes, or 0 if there is none.
+ */
+size_t iopt_dmabuf_next_piece(struct iopt_pages *pages, struct iopt_area *area,
+			      unsigned long *index, u64 *offset)
+{
+	unsigned long last = iopt_area_last_index(area);
+	struct interval_tree_span_iter span;
+	unsigned long iova;
+	size_t size;
+
+	if (pages->dmabuf.revoked || *index > last)
+		return 0;
+
+	interval_tree_for_each_span(&span, &pages->dmabuf.revoked_itree, *index,
+				    last) {
+		if (!span.is_hole)
+			continue;
+
+		iova = iopt_dmabuf_iova(area, span.start_hole, span.last_hole,
+					&size);
+		*offset = iopt_dmabuf_offset(pages, area, iova);
+		*index = span.last_hole + 1;
+		return size;
+	}
 	return 0;
 }
 

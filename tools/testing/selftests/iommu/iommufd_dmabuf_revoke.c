@@ -409,6 +409,23 @@ TEST_F(dmabuf, too_many_ranges)
 	EXPECT_TRUE(all_there(self));
 }
 
+/* What was taken back is not asked for, and so cannot fail. */
+TEST_F(dmabuf, ranges_are_not_prepared)
+{
+	__u64 prepares;
+	__u32 hwpt = 0;
+
+	ASSERT_EQ(0, create(self, 1, DMA_BUF_TEST_RANGES));
+	ASSERT_EQ(0, map_all(self, RW));
+	ASSERT_EQ(0, invalidate(self, 3, 2));
+	prepares = buf_counters(&self->buf).prepares;
+
+	ASSERT_EQ(0, buf_fail_fill(&self->buf, 1, EAGAIN));
+	ASSERT_EQ(0, add_domain(self->fd, self->idev, self->ioas_id, &hwpt));
+	EXPECT_TRUE(device_has_but(self, hwpt, self->iova, 3, 5));
+	EXPECT_EQ(prepares + 2, buf_counters(&self->buf).prepares);
+}
+
 TEST_F(dmabuf, ranges_come_back)
 {
 	__u64 copy;
