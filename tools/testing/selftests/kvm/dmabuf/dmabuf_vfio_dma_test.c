@@ -561,6 +561,22 @@ TEST_F(peer, decoding_switched_off)
 	}
 }
 
+/* The VMM maps a BAR before the guest enables it. */
+TEST_F(peer, mapped_while_switched_off)
+{
+	struct dma *dma = &self->dma;
+	struct storm storm;
+	u64 iova;
+
+	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
+	iova = map_file(dma, &self->buf, 0, self->buf.size, IOMMU_IOAS_MAP_REMAP);
+	storm_start(&storm, dma, iova);
+	EXPECT_TRUE(storm_goes_on(&storm));
+	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
+	EXPECT_TRUE(storm_hits(&storm, self->mem + SZ_1M));
+	storm_stop(&storm);
+}
+
 /* The buffer outlives the device in iommufd, but does not lead there any more. */
 TEST_F(peer, device_closed)
 {
