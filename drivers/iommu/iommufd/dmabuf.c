@@ -400,3 +400,18 @@ void iopt_dmabuf_release(struct iopt_pages *pages)
 	}
 	iopt_dmabuf_forget_revoked(pages);
 }
+
+/**
+ * iopt_dmabuf_can_go() - Can an exporter have IOPTEs removed at any time?
+ * @pages: Pages of an area, of any kind
+ *
+ * It does so under the reservation lock, and page tables are freed with them. So
+ * iova_rwsem is not enough for a walk over the IOPTEs of these pages, and the
+ * reservation lock is no help to one that writes to memory of user space.
+ */
+bool iopt_dmabuf_can_go(struct iopt_pages *pages)
+{
+	return iopt_is_dmabuf(pages) &&
+	       pages->dmabuf.attach->map_exp->flavour !=
+		       DMA_BUF_FLAVOUR_PINNED;
+}

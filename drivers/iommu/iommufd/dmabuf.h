@@ -63,6 +63,7 @@ struct iopt_pages *iopt_alloc_dmabuf_pages(struct iommufd_ctx *ictx,
 					   unsigned long length, bool writable,
 					   bool remap);
 void iopt_dmabuf_release(struct iopt_pages *pages);
+bool iopt_dmabuf_can_go(struct iopt_pages *pages);
 
 int iopt_dmabuf_fill_domains(struct iopt_area *area, struct iopt_pages *pages);
 void iopt_dmabuf_unfill_domains(struct iopt_area *area,
