@@ -194,6 +194,25 @@ TEST_F(gmem, no_hva)
 	EXPECT_EQ(0, dmabuf_load(self->vcpu, DMABUF_GPA + LOW));
 }
 
+/* What is shared of this slot would be behind its host mapping, and is nowhere. */
+TEST_F(gmem, no_hva_shared)
+{
+	struct dmabuf buf;
+
+	if (variant->flags & GUEST_MEMFD_FLAG_MMAP || !variant->private_vm)
+		return;
+
+	gmem_export(&buf, self->fd, 0, SIZE, 0);
+	dmabuf_add_slot(self->vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, SIZE);
+	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, DMABUF_GPA, 8, 0, 0, 0);
+	EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));
+	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, 0, DMABUF_GPA));
+
+	/* It goes on once the page is private. */
+	vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
+	EXPECT_EQ(0, dmabuf_run(self->vcpu));
+}
+
 /* One place in the guest for each page, however it got there. */
 TEST_F(gmem, bound_twice)
 {
