@@ -422,8 +422,10 @@ static int kvm_gmem_fill_page(struct kvm_gmem_dmabuf *gd,
 
 	/*
 	 * No reference is needed beyond this call: what frees a page of the
-	 * inode takes it away from importers first.
+	 * inode takes it away from importers first. Soft offlining asks nobody,
+	 * but drops only what is clean and has no other reference.
 	 */
+	folio_mark_dirty(folio);
 	extent.page = folio_file_page(folio, index);
 	r = folio_test_uptodate(folio) ? dma_buf_sink_add(sink, &extent) : -EAGAIN;
 	folio_put(folio);
