@@ -647,7 +647,7 @@ static int kvm_gmem_export_check(struct inode *inode,
 
 	if ((args->flags & ~KVM_GMEM_DMABUF_NO_PUNCH) ||
 	    (args->fd_flags & ~(O_ACCMODE | O_CLOEXEC)) ||
-	    (args->fd_flags & O_ACCMODE) == O_ACCMODE ||
+	    (args->fd_flags & O_WRONLY) ||
 	    memchr_inv(args->reserved, 0, sizeof(args->reserved)))
 		return -EINVAL;
 

@@ -99,6 +99,7 @@ TEST_F(gmem, arguments)
 	EXPECT_EXPORT(EINVAL, .offset = 8, .size = PAGE_SIZE);
 	EXPECT_EXPORT(EINVAL, .offset = -PAGE_SIZE, .size = 2 * PAGE_SIZE);
 	EXPECT_EXPORT(EINVAL, .fd_flags = O_RDWR | O_APPEND);
+	EXPECT_EXPORT(EINVAL, .fd_flags = O_WRONLY);
 	EXPECT_EXPORT(EINVAL, .fd_flags = O_ACCMODE);
 	for (int i = 1; i < 32; i++)
 		EXPECT_EXPORT(EINVAL, .flags = 1U << i);
