@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What guest_memfd.c and guest_memfd_dmabuf.c share.
+ * What guest_memfd.c, guest_memfd_dmabuf.c and guest_memfd_state.c share.
  */
 #ifndef __KVM_GUEST_MEMFD_DMABUF_H__
 #define __KVM_GUEST_MEMFD_DMABUF_H__
@@ -70,6 +70,26 @@ int kvm_gmem_prepare_slot(struct kvm *kvm, struct kvm_memory_slot *slot,
 			  struct file *file, uoff_t offset);
 
 #ifdef CONFIG_KVM_DMABUF
+/* Constant but for @entry. */
+struct kvm_gmem_dmabuf {
+	struct dma_buf *dmabuf;
+	struct inode *inode;
+	pgoff_t start;		/* first page in the inode */
+	pgoff_t end;
+	u32 flags;		/* of struct kvm_gmem_export_dmabuf */
+	struct list_head entry;	/* of kvm_gmem_exports.list */
+};
+
+static inline struct kvm_gmem_exports *kvm_gmem_exports(struct inode *inode)
+{
+	return &GMEM_I(inode)->exports;
+}
+
+static inline bool kvm_gmem_init_shared(struct inode *inode)
+{
+	return GMEM_I(inode)->flags & GUEST_MEMFD_FLAG_INIT_SHARED;
+}
+
 /* The private type in which guest_memfd and KVM meet: @_kvm binds its own. */
 extern const struct dma_buf_mapping_type kvm_gmem_native_type;
 
@@ -84,8 +104,12 @@ int kvm_gmem_bind_native(struct kvm *kvm, struct kvm_memory_slot *slot,
 
 long kvm_gmem_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
+/* Of guest_memfd_state.c. */
 void kvm_gmem_exports_init(struct kvm_gmem_exports *exports);
 void kvm_gmem_exports_destroy(struct kvm_gmem_exports *exports);
+
+int kvm_gmem_check_shared(struct inode *inode, pgoff_t index);
+bool kvm_gmem_in_flux(struct inode *inode, pgoff_t start, pgoff_t end);
 
 int kvm_gmem_punch_begin(struct inode *inode, pgoff_t start, pgoff_t end);
 void kvm_gmem_punch_end(struct inode *inode);
