@@ -25,7 +25,8 @@
  *
  * All memory is touched beforehand: clearing it is not counted. Neither is the
  * first block of a slot, for whose sake the upper page tables are allocated.
- * Each figure is the median of ROUNDS rounds that follow one for warming up.
+ * Each figure is the median of ROUNDS rounds that follow one for warming up. What
+ * is short is done REPEAT times in each.
  *
  * The list of buffer "dmabuf.4k" has an item per page, in reverse order, so that
  * no extent is longer than a page. That of "dmabuf_memfd.4k" has one item, over
@@ -37,6 +38,7 @@
 
 #define WARM	SZ_2M		/* mapped, but not counted */
 #define ROUNDS	5
+#define REPEAT	32		/* of what is short, within a round */
 
 enum figure {
 	FAULT,
@@ -415,18 +417,23 @@ static u64 time_revoke(const struct dmabuf *buf)
 
 static s64 measure_revoke(const struct row *row)
 {
-	s64 t[2];
+	int repeat = row->order ? REPEAT : 1;
+	s64 t[2] = {};
 
-	for (int i = 0; i < 2; i++) {
-		map_all(row->vcpu, row->buf, i ? row->size : WARM, row->order);
-		t[i] = time_revoke(row->buf);
+	for (int i = 0; i < 2 * repeat; i++) {
+		map_all(row->vcpu, row->buf, i % 2 ? row->size : WARM, row->order);
+		t[i % 2] += time_revoke(row->buf);
 	}
-	return t[1] - t[0];
+	return (t[1] - t[0]) / repeat;
 }
 
 static s64 measure_revoke_unmapped(const struct row *row)
 {
-	return time_revoke(row->buf);
+	s64 t = 0;
+
+	for (int i = 0; i < REPEAT; i++)
+		t += time_revoke(row->buf);
+	return t / REPEAT;
 }
 
 /* The guest has mapped it, it moves, and the guest comes back. */
