@@ -6,7 +6,7 @@ MEM=2G
 # The last is not for the kernel, which puts it into the environment of init.
 CMDLINE="default_hugepagesz=2M hugepagesz=2M hugepages=64 kunit.enable=1 DMABUF_MOVES=400"
 CMDLINE+=" memmap=4M\$0x38000000 dma_buf_test.mmio=0x38000000,0x400000"
-TIMEOUT=120
+TIMEOUT=220
 JOBS="
 kvm/dmabuf/dmabuf_memslot_test		30	kvm/dmabuf/dmabuf_memslot_test
 kvm/dmabuf/dmabuf_lifetime_test-order	20	kvm/dmabuf/dmabuf_lifetime_test -f order

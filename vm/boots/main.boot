@@ -5,7 +5,7 @@ MEM=6G
 CMDLINE="default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=1056"
 # Buffers of the CMA heap, and memory that the kernel never maps, for those of kind MMIO.
 CMDLINE+=" cma=64M memmap=4M\$0x38000000 dma_buf_test.mmio=0x38000000,0x400000"
-TIMEOUT=600
+TIMEOUT=1200
 # name timeout_s path args...  (path below build/<arch>/selftests, or absolute in the VM)
 JOBS="
 # Our own tests: every program of the directory.

@@ -5,7 +5,7 @@ MEM=5G
 CMDLINE="kvm_amd.npt=0 kvm_intel.ept=0 default_hugepagesz=2M hugepagesz=1G hugepages=1 hugepagesz=2M hugepages=64"
 # Buffers of the CMA heap, and memory that the kernel never maps, for those of kind MMIO.
 CMDLINE+=" cma=64M memmap=4M\$0x38000000 dma_buf_test.mmio=0x38000000,0x400000"
-TIMEOUT=600
+TIMEOUT=1200
 JOBS="
 @glob					120	kvm/dmabuf/*
 kvm/set_memory_region_test		90	kvm/set_memory_region_test
