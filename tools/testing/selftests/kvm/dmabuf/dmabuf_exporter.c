@@ -172,6 +172,22 @@ u64 dmabuf_ms_since(struct timespec start)
 	return elapsed.tv_sec * 1000ULL + elapsed.tv_nsec / 1000000;
 }
 
+#define RACE_MS		1000
+#define RACE_LEAST	3
+
+bool dmabuf_another_round(struct dmabuf_rounds *rounds, int max)
+{
+	if (!rounds->done)
+		clock_gettime(CLOCK_MONOTONIC, &rounds->start);
+	if (rounds->done >= max ||
+	    (rounds->done >= RACE_LEAST && dmabuf_ms_since(rounds->start) > RACE_MS)) {
+		ksft_print_msg("%d rounds\n", rounds->done);
+		return false;
+	}
+	rounds->done++;
+	return true;
+}
+
 bool dmabuf_wait_fills(const struct dmabuf *buf, u64 since, u64 nr)
 {
 	struct timespec start;

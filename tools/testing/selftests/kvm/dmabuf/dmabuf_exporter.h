@@ -68,4 +68,15 @@ static inline bool dmabuf_has_tdp(void)
 /* Time since @start, in ms. */
 u64 dmabuf_ms_since(struct timespec start);
 
+/*
+ * A race goes on for @max rounds, or until its time is up; but for a few in any
+ * case, however slow the machine. Starts with all 0.
+ */
+struct dmabuf_rounds {
+	struct timespec start;
+	int done;
+};
+
+bool dmabuf_another_round(struct dmabuf_rounds *rounds, int max);
+
 #endif /* SELFTEST_KVM_DMABUF_EXPORTER_H */

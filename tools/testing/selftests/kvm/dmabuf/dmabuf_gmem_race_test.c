@@ -16,7 +16,6 @@
 #define NR		8
 #define SIZE		(NR * (u64)PAGE_SIZE)
 #define STAMP		0x5ec2e75ec2e7ULL
-#define ROUNDS		300
 
 FIXTURE(race)
 {
@@ -114,12 +113,13 @@ static bool dma_wait(struct dma *dma)
 	return true;
 }
 
-TEST_F(race, convert)
+TEST_F_TIMEOUT(race, convert, 240)
 {
+	struct dmabuf_rounds rounds = {};
 	struct dma dma;
 
 	dma_start(&dma, self->device);
-	for (int i = 0; i < ROUNDS; i++) {
+	while (dmabuf_another_round(&rounds, 300)) {
 		ASSERT_TRUE(dma_wait(&dma));
 		vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
 		stamp(self->vcpu, STAMP);
@@ -136,12 +136,13 @@ TEST_F(race, convert)
  * The attributes of a gigabyte take their time, and those of the memory come
  * last. What is mapped meanwhile would stay mapped.
  */
-TEST_F(race, long_conversion)
+TEST_F_TIMEOUT(race, long_conversion, 240)
 {
+	struct dmabuf_rounds rounds = {};
 	struct dma dma;
 
 	dma_start(&dma, self->device);
-	for (int i = 0; i < ROUNDS / 60; i++) {
+	while (dmabuf_another_round(&rounds, 5)) {
 		ASSERT_TRUE(dma_wait(&dma));
 		vm_mem_set_private(self->vm, DMABUF_GPA - SZ_1G, SZ_1G + SIZE);
 		EXPECT_EQ(0, device_mapped(self->device, 0, SIZE));
@@ -229,14 +230,15 @@ static void *puncher_thread(void *arg)
 }
 
 /* The page that a device has must not be another's while it has it. */
-TEST_F(race, convert_and_punch)
+TEST_F_TIMEOUT(race, convert_and_punch, 240)
 {
+	struct dmabuf_rounds rounds = {};
 	struct puncher puncher = { .fd = self->fd };
 	struct dma dma;
 
 	dma_start(&dma, self->device);
 	kvm_pthread_create(&puncher.thread, NULL, puncher_thread, &puncher);
-	for (int i = 0; i < ROUNDS; i++) {
+	while (dmabuf_another_round(&rounds, 300)) {
 		ASSERT_TRUE(dma_wait(&dma));
 		vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
 		stamp(self->vcpu, STAMP);
@@ -252,12 +254,13 @@ TEST_F(race, convert_and_punch)
 }
 
 /* Without a slot the memory is private; and the slot is freed under the map. */
-TEST_F(race, slot)
+TEST_F_TIMEOUT(race, slot, 240)
 {
+	struct dmabuf_rounds rounds = {};
 	struct dma dma;
 
 	dma_start(&dma, self->device);
-	for (int i = 0; i < ROUNDS; i++) {
+	while (dmabuf_another_round(&rounds, 300)) {
 		ASSERT_TRUE(dma_wait(&dma));
 		dmabuf_delete_slot(self->vm, DMABUF_SLOT);
 		EXPECT_EQ(0, device_mapped(self->device, 0, SIZE));
@@ -283,7 +286,7 @@ TEST(close_everything)
 	struct dma dma;
 	int fd, device;
 
-	for (int i = 0; i < ROUNDS / 30; i++) {
+	for (int i = 0; i < 10; i++) {
 		vm = dmabuf_vm_create(1, &vcpu);
 		fd = vm_create_guest_memfd(vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
 		gmem_export(&buf, fd, 0, SIZE, 0);

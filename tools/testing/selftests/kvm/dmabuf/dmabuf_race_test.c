@@ -19,31 +19,6 @@
 /* The page tables of L1 for L2, and rmaps, cover all of it. */
 #define SLOT2_GPA	(DMABUF_GPA + SZ_64M)
 
-/*
- * Each case does what it does until it has done it so many times, or until its
- * time is up; but a few times in any case, however slow the machine.
- */
-#define CASE_MS		1000
-#define LEAST		3
-
-struct rounds {
-	struct timespec start;
-	int done;
-};
-
-static bool another(struct rounds *rounds, int max)
-{
-	if (!rounds->done)
-		clock_gettime(CLOCK_MONOTONIC, &rounds->start);
-	if (rounds->done >= max ||
-	    (rounds->done >= LEAST && dmabuf_ms_since(rounds->start) > CASE_MS)) {
-		ksft_print_msg("%d rounds\n", rounds->done);
-		return false;
-	}
-	rounds->done++;
-	return true;
-}
-
 struct mover {
 	pthread_t thread;
 	const struct dmabuf *buf;
@@ -195,7 +170,7 @@ FIXTURE_TEARDOWN(race)
 
 TEST_F_TIMEOUT(race, slot_deleted, 240)
 {
-	struct rounds rounds = {};
+	struct dmabuf_rounds rounds = {};
 	struct runner runners[2];
 	struct kvm_vcpu *vcpus[2];
 	struct kvm_vm *vm = dmabuf_vm_create(2, vcpus);
@@ -204,7 +179,7 @@ TEST_F_TIMEOUT(race, slot_deleted, 240)
 	dmabuf_add_slot(vm, &self->buf, DMABUF_SLOT, DMABUF_GPA, 0, self->buf.size);
 	runner_start(&runners[0], vcpus[0], DMABUF_GPA, self->buf.size);
 	runner_start(&runners[1], vcpus[1], SLOT2_GPA, self->buf.size);
-	while (another(&rounds, 300)) {
+	while (dmabuf_another_round(&rounds, 300)) {
 		dmabuf_add_slot(vm, &self->buf, DMABUF_SLOT + 1, SLOT2_GPA, 0, self->buf.size);
 		if (rounds.done % 4 == 0)
 			EXPECT_TRUE(mover_wait(&self->mover));
@@ -217,10 +192,10 @@ TEST_F_TIMEOUT(race, slot_deleted, 240)
 
 TEST_F_TIMEOUT(race, vm_destroyed, 240)
 {
-	struct rounds rounds = {};
+	struct dmabuf_rounds rounds = {};
 	struct kvm_vcpu *vcpus[2];
 
-	while (another(&rounds, 40)) {
+	while (dmabuf_another_round(&rounds, 40)) {
 		struct kvm_vm *vm = dmabuf_vm_create(2, vcpus);
 		struct runner runner;
 
@@ -237,7 +212,7 @@ TEST_F_TIMEOUT(race, vm_destroyed, 240)
 
 TEST_F_TIMEOUT(race, prefault, 240)
 {
-	struct rounds rounds = {};
+	struct dmabuf_rounds rounds = {};
 	struct runner runner;
 	struct kvm_vcpu *vcpus[2];
 	struct kvm_vm *vm;
@@ -249,7 +224,7 @@ TEST_F_TIMEOUT(race, prefault, 240)
 	vm = dmabuf_vm_create(2, vcpus);
 	dmabuf_add_slot(vm, &self->buf, DMABUF_SLOT, DMABUF_GPA, 0, self->buf.size);
 	runner_start(&runner, vcpus[0], DMABUF_GPA, self->buf.size);
-	while (another(&rounds, 500)) {
+	while (dmabuf_another_round(&rounds, 500)) {
 		err = dmabuf_prefault(vcpus[1], DMABUF_GPA, self->buf.size);
 		/* Each error is one that the manual has. */
 		EXPECT_TRUE(!err || err == EAGAIN || err == EINTR ||
@@ -263,9 +238,9 @@ TEST_F_TIMEOUT(race, prefault, 240)
 /* The VMM has closed the buffer, and then the VM goes, while it is being moved. */
 TEST_F_TIMEOUT(race, closed, 240)
 {
-	struct rounds rounds = {};
+	struct dmabuf_rounds rounds = {};
 
-	while (another(&rounds, 40)) {
+	while (dmabuf_another_round(&rounds, 40)) {
 		struct dmabuf buf, movers;
 		struct kvm_vcpu *vcpu;
 		struct kvm_vm *vm = dmabuf_vm_create(1, &vcpu);
@@ -312,9 +287,9 @@ static void __noreturn be_the_victim(struct dmabuf *buf)
 
 TEST_F_TIMEOUT(race, killed, 240)
 {
-	struct rounds rounds = {};
+	struct dmabuf_rounds rounds = {};
 
-	while (another(&rounds, 20)) {
+	while (dmabuf_another_round(&rounds, 20)) {
 		u64 fills = dmabuf_counters(&self->buf).fills;
 		pid_t pid = fork();
 		int status;
@@ -378,13 +353,13 @@ static void *deleter_thread(void *arg)
 
 TEST_F_TIMEOUT(race, first_nested_entry, 240)
 {
-	struct rounds rounds = {};
+	struct dmabuf_rounds rounds = {};
 	struct kvm_vcpu *vcpu;
 
 	if (!kvm_cpu_has(X86_FEATURE_SVM) || !kvm_cpu_has_npt())
 		SKIP(return, "no nested SVM with nested paging");
 
-	while (another(&rounds, 40)) {
+	while (dmabuf_another_round(&rounds, 40)) {
 		struct deleter d = { .buf = &self->buf };
 		struct runner runner = {};
 		struct ucall uc;
