@@ -4,7 +4,8 @@ DESC="instructions per page; the guest's clock counts instructions"
 ICOUNT=1
 MEM=3G
 CMDLINE="default_hugepagesz=2M hugepagesz=2M hugepages=320 udmabuf.list_limit=8192"
-TIMEOUT=900
+TIMEOUT=1100
 JOBS="
-bench	800	kvm/dmabuf/dmabuf_bench
+bench		800	kvm/dmabuf/dmabuf_bench
+bench-iommufd	200	iommu/iommufd_dmabuf_bench
 "
