@@ -321,6 +321,67 @@ TEST_F(dmabuf, moving_buffer_is_pinned)
 	EXPECT_TRUE(all_there(self));
 }
 
+/* In slab caches that /proc/slabinfo lists: objects of up to 8K. */
+static long slab_bytes(void)
+{
+	FILE *f = fopen("/proc/slabinfo", "re");
+	long nr, size, bytes = 0;
+	char line[512], name[64];
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		/* What vfree() leaves is given back when much of it has gathered. */
+		if (sscanf(line, "%63s %ld %*d %ld", name, &nr, &size) == 3 &&
+		    strcmp(name, "vmap_area"))
+			bytes += nr * size;
+	fclose(f);
+	return bytes;
+}
+
+#define NR_MAPPINGS	512
+#define MAPPING_PAGES	256	/* 32 bytes for each would still be in a slab cache */
+
+/* What so many mappings of @size bytes need, or -1. */
+static long mappings_need(dmabuf_t *self, size_t size)
+{
+	long before = slab_bytes(), bytes;
+	__u64 iova;
+	int i;
+
+	for (i = 0; i < NR_MAPPINGS; i++)
+		if (map_file(self->fd, self->ioas_id, &self->buf, 0, size, &iova, RW))
+			return -1;
+	bytes = slab_bytes() - before;
+	if (unmap(self->fd, self->ioas_id, 0, UINT64_MAX))
+		return -1;
+	return bytes;
+}
+
+/* Page tables are not in slab caches. */
+TEST_F(dmabuf, nothing_is_held_for_a_page)
+{
+	const long pages = (long)NR_MAPPINGS * (MAPPING_PAGES - 1);
+	long small, large;
+
+	/* No two pages are joined. */
+	ASSERT_EQ(0, buf_create(&self->buf, MAPPING_PAGES * PAGE_SIZE, 0,
+				DMA_BUF_TEST_REVOCABLE | DMA_BUF_TEST_RANGES));
+	/* The first time fills caches, but not with what is not needed here. */
+	ASSERT_NE(-1, mappings_need(self, PAGE_SIZE));
+	small = mappings_need(self, PAGE_SIZE);
+	large = mappings_need(self, self->buf.size);
+	ksft_print_msg("%d mappings need %ld bytes, and %ld with %ld more pages\n",
+		       NR_MAPPINGS, small, large, pages);
+	/* KASAN counts what was freed as in use for long. */
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		return;
+
+	EXPECT_LT(NR_MAPPINGS * 64, small);
+	/* Not a byte for each. Others allocate, too. */
+	EXPECT_LT(large - small, pages);
+}
+
 static void on_alarm(int sig)
 {
 }
