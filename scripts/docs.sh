@@ -38,9 +38,10 @@ done
 } >"$WORK/src/index.rst"
 
 # Sphinx does not mind names without a description, which may be anywhere.
-known=$(cat "$TREE"/include/linux/dma-{buf,resv}*.h "$TREE/include/uapi/linux/kvm.h" | grep -oE '\w+' | sort -u)
+known=$(cat "$TREE"/include/linux/dma-{buf,resv}*.h "$TREE"/include/uapi/linux/{kvm,iommufd}.h | grep -oE '\w+' | sort -u)
 for page in "${pages[@]}"; do
-	unknown=$(grep -oE '\b(dma_(buf|resv)_|KVM_)\w+' "$WORK/src/$page.rst" | sort -u | comm -23 - <(echo "$known"))
+	names=$(grep -oE '\b(dma_(buf|resv)_|KVM_|IOMMU_(IOAS|OPTION)_)\w+' "$WORK/src/$page.rst" | sort -u) || continue
+	unknown=$(comm -23 <(echo "$names") <(echo "$known"))
 	[ -z "$unknown" ] ||
 		die "Documentation/$page.rst names what no header has: ${unknown//$'\n'/ }; correct it"
 done
