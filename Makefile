@@ -26,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 # Steps are parallel inside. Side by side they would compete for the same cores.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help model docs build-users deps fetch stage config kernel debug-kernel headers selftests vmm check lint stat clean \
+.PHONY: help model docs build-users deps fetch stage config kernel debug-kernel stock-kernel headers selftests vmm check lint stat clean \
 	hooks-list hooks-edit hooks-revert hooks-save compile_commands.json
 
 help: ## this list
@@ -56,6 +56,10 @@ kernel: config ## kernel image in build/<arch>/kernel
 debug-kernel: stage ## kernel that checks locks and memory, in build/<arch>-debug/kernel
 	@FLAVOUR=debug scripts/config.sh
 	@FLAVOUR=debug scripts/kernel.sh
+
+stock-kernel: stage # without our hooks and files, for bench
+	@FLAVOUR=stock scripts/config.sh
+	@FLAVOUR=stock scripts/kernel.sh
 
 headers: config ## UAPI headers in build/<arch>/headers
 	@scripts/headers.sh

@@ -10,8 +10,9 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 check_arch
+[ "$FLAVOUR" != stock ] || stock_tree
 FRAGMENTS=("$ROOT/vm/config/base.config" "$ROOT/vm/config/$ARCH.config" "$ROOT/vm/config/kunit.config")
-[ -z "$FLAVOUR" ] || FRAGMENTS+=("$ROOT/vm/config/$FLAVOUR.config")
+[ -z "$FLAVOUR" ] || FRAGMENTS+=("$ROOT/vm/config/$FLAVOUR_CONFIG.config")
 # Configured beside the kernel's output, so that a failure leaves that alone.
 WORK=$K/config
 

@@ -7,7 +7,7 @@
 # Paths are hashed relative to the build directory, so that a clone elsewhere
 # finds the same objects.
 export CCACHE_DIR=$CACHE/ccache
-export CCACHE_BASEDIR=$B
+export CCACHE_BASEDIR=${TREE%/tree}
 export CCACHE_NOHASHDIR=1
 export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 unset CCACHE_DISABLE CCACHE_RECACHE CCACHE_READONLY

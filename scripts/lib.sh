@@ -13,7 +13,6 @@ ARCH=${ARCH:-x86_64}
 V=${V:-0}
 CACHE=${KDB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kvm-dmabuf}
 B=$ROOT/build/$ARCH
-TREE=$B/tree
 KHDR=$B/headers
 # Link to the untouched kernel source in the cache.
 PRISTINE=$B/pristine
@@ -53,15 +52,36 @@ note()
 # set_flavour NAME: the kernel meant from here on. A flavour is one more fragment
 # in vm/config and a build directory of its own beside build/<arch>, with kernel
 # and results; everything else is shared. The normal kernel's name is empty.
+# "stock" is the kernel without our hooks and files, to compare with; it has a
+# tree of its own, from stock_tree.
 set_flavour()
 {
 	FLAVOUR=$1
 	K=$B${FLAVOUR:+-$FLAVOUR}
 	KOUT=$K/kernel
-	[ -z "$FLAVOUR" ] || [ -r "$ROOT/vm/config/$FLAVOUR.config" ] ||
-		die "no kernel flavour '$FLAVOUR': there is no vm/config/$FLAVOUR.config"
+	TREE=$B/tree
+	FLAVOUR_CONFIG=$FLAVOUR
+	if [ "$FLAVOUR" = stock ]; then
+		TREE=$K/tree
+		FLAVOUR_CONFIG=off
+	fi
+	[ -z "$FLAVOUR" ] || [ -r "$ROOT/vm/config/$FLAVOUR_CONFIG.config" ] ||
+		die "no kernel flavour '$FLAVOUR': there is no vm/config/$FLAVOUR_CONFIG.config"
 }
 set_flavour "${FLAVOUR:-}"
+
+# A copy of the untouched source, where ccache finds what the normal kernel has.
+stock_tree()
+{
+	local base
+
+	base="copy of $(readlink "$PRISTINE")"
+	[ "$(cat "$K/base" 2>/dev/null)" != "$base" ] || return 0
+	rm -rf "$TREE" "$K/base"
+	make_dir "$TREE"
+	cp -a --reflink=auto "$PRISTINE/." "$TREE" || die "cannot copy the kernel source to ${TREE#"$ROOT"/}"
+	echo "$base" >"$K/base"
+}
 
 check_arch()
 {

@@ -100,7 +100,7 @@ done
 install_prog drivers/dma-buf/udmabuf
 install_prog dmabuf-heaps/dmabuf-heap
 for t in iommufd iommufd_fail_nth iommufd_dmabuf iommufd_dmabuf_revoke \
-	iommufd_dmabuf_fail_nth iommufd_dmabuf_bench; do
+	iommufd_dmabuf_fail_nth iommufd_dmabuf_bench iommufd_dmabuf_bar_bench; do
 	install_prog "iommu/$t"
 done
 

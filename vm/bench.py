@@ -58,6 +58,9 @@ TARGETS = (
     ('ioas_map.dmabuf.2m', 'ioas_map.address.2m', 0.1),
     ('ioas_unmap.dmabuf.2m', 'ioas_unmap.address.2m', 0.1),
 )
+# A BAR, beside the same on a kernel without our code.
+BAR_ROWS = [f'{figure}.bar.{size}' for figure in IOAS_FIGURES for size in ('16m', '64m')]
+BAR_LIMIT = 1.05
 # How far two boots may be apart.
 AGREE = 0.01
 
@@ -91,19 +94,19 @@ def die(text):
     sys.exit(1)
 
 
-def read_rows(path):
+def read_rows(path, expected):
     """Instructions per 4K page by row, of one boot."""
     rows = {}
     with open(f'{path}/result.log', encoding='utf-8', errors='replace') as f:
         for match in filter(None, map(ROW.match, f)):
             rows[match[1]] = int(match[3]) / int(match[2])
-    missing = [row for row in ROWS if row not in rows]
+    missing = [row for row in expected if row not in rows]
     if missing:
         die(f'no row {missing[0]} in {os.path.relpath(path)}/result.log')
-    unknown = [row for row in rows if row not in ROWS]
+    unknown = [row for row in rows if row not in expected]
     if unknown:
         die(f'row {unknown[0]} of {os.path.relpath(path)}/result.log is unknown, add it to KINDS, IOAS_KINDS or OTHERS')
-    bad = [row for row in ROWS if rows[row] <= 0]
+    bad = [row for row in expected if rows[row] <= 0]
     if bad:
         die(f'row {bad[0]} is not positive in {os.path.relpath(path)}/result.log')
     return rows
@@ -159,10 +162,13 @@ def main():
     parser.add_argument('--arch', required=True)
     parser.add_argument('--out', required=True, help='JSON file to write')
     parser.add_argument('--smp', required=True, help='result directory of the boot that counts contention')
+    parser.add_argument('--bar', required=True, help='result directory of the boot that maps BARs')
+    parser.add_argument('--stock', required=True, help='that of the kernel without our code')
     parser.add_argument('results', nargs='+', help='result directory of a boot')
     args = parser.parse_args()
 
-    boots = [read_rows(path) for path in args.results]
+    boots = [read_rows(path, ROWS) for path in args.results]
+    bars, stock = read_rows(args.bar, BAR_ROWS), read_rows(args.stock, BAR_ROWS)
     smp = read_smp(args.smp)
     rows = {row: sum(boot[row] for boot in boots) / len(boots) for row in ROWS}
     spreads = {row: spread([boot[row] for boot in boots]) for row in ROWS}
@@ -184,6 +190,15 @@ def main():
         print(f'target: {ours:<20} {ratio:.3f} x {theirs:<23} at most {limit}: '
               + ('reached' if targets[-1]['reached'] else 'not reached'))
 
+    print('\nInstructions per 4K page of a BAR, one call')
+    print(f'{"":<20}{"ours":>12}{"stock":>12}{"ratio":>8}')
+    for row in BAR_ROWS:
+        ratio = bars[row] / stock[row]
+        targets.append({'row': row, 'base': 'stock', 'ratio': round(ratio, 4),
+                        'limit': BAR_LIMIT, 'reached': ratio <= BAR_LIMIT})
+        print(f'{row:<20}{number(bars[row]):>12}{number(stock[row]):>12}{ratio:>8.3f}  at most {BAR_LIMIT}: '
+              + ('reached' if targets[-1]['reached'] else 'not reached'))
+
     with open(f'{args.out}.tmp', 'w', encoding='utf-8') as f:
         json.dump({
             'arch': args.arch,
@@ -191,6 +206,7 @@ def main():
             'boots': len(boots),
             'spread': round(spreads[worst], 6),
             'rows': {row: round(rows[row], 4) for row in ROWS},
+            'bars': {row: {'ours': round(bars[row], 4), 'stock': round(stock[row], 4)} for row in BAR_ROWS},
             'targets': targets,
             'smp': smp,
         }, f, indent=2)

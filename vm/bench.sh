@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Boots the benchmark twice, then what counts contention between CPUs, checks that
-# all boots were clean, and has bench.py compare the first two, print the tables
-# and write build/bench-<arch>.json.
+# Boots the benchmark twice, then what counts contention between CPUs, then that of
+# BARs with our kernel and with the stock one, checks that all boots were clean, and
+# has bench.py compare them, print the tables and write build/bench-<arch>.json.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
@@ -30,5 +30,19 @@ for run in "${RUNS[@]}"; do
 		die "the benchmark failed in boot ${run#bench-}, no figures were written"
 	}
 done
+
+for flavour in '' stock; do
+	step BENCH "BARs, ${flavour:-our} kernel"
+	results=$B${flavour:+-$flavour}/results
+	rm -rf "${results:?}/bench-bar"
+	FLAVOUR=$flavour "$ROOT/vm/run.sh" bench-bar
+	"$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$results" \
+		bench-bar >"$results/bench-bar/verdict" || {
+		cat "$results/bench-bar/verdict" >&2
+		die "the benchmark of BARs failed with ${flavour:-our} kernel, no figures were written"
+	}
+done
+
 exec "$ROOT/vm/bench.py" --arch "$ARCH" --out "$JSON" --smp "$B/results/bench-smp" \
+	--bar "$B/results/bench-bar" --stock "$B-stock/results/bench-bar" \
 	"$B/results/bench-1" "$B/results/bench-2"

@@ -40,7 +40,7 @@ vm-shell: initramfs $(WITH_DEBUG_KERNEL) ## a prompt in the test VM
 	@echo 'A shell in the VM follows. Leave with "exit", or Ctrl-A X to stop QEMU.'
 	@FLAVOUR=$(FLAVOUR) exec vm/run.sh shell
 
-bench: initramfs debug-kernel ## instructions per page, and contention, into build/bench-<arch>.json
+bench: initramfs debug-kernel stock-kernel ## instructions per page, and contention, into build/bench-<arch>.json
 	@vm/bench.sh
 
 golden: stage $(VM)/init ## does the judge see red where it must? (part of make check)
