@@ -14,6 +14,7 @@
 #include <linux/kvm.h>
 
 #include "device.h"
+#include "gmem.h"
 #include "memory.h"
 
 #define LOW_RAM_END		0x9fc00UL	/* EBDA and ROMs follow */
@@ -195,6 +196,13 @@ struct boot_regs boot_bare(struct vmm *vmm)
 {
 	const struct guest_ram *ram = vmm->ram;
 	size_t size = payload_end - payload_start;
+	struct boot_regs boot = {
+		.rip = BARE_CODE,
+		.rdi = BARE_RAM,
+		.rsi = ram->slots[0].size - BARE_RAM,
+		.rdx = vmm->seed,
+		.rcx = BARE_REPORT,
+	};
 
 	memcpy(must_ptr(ram, BARE_CODE, size, "the payload"), payload_start,
 	       size);
@@ -202,12 +210,18 @@ struct boot_regs boot_bare(struct vmm *vmm)
 	must_ptr(ram, BARE_RAM, MIB(2), "the pattern");
 
 	build_long_mode(ram);
-	return (struct boot_regs){
-		.rip = BARE_CODE,
-		.rdi = vmm->opt.bar ? GPA_BAR : BARE_RAM,
-		.rsi = vmm->opt.bar ? device_bar_size(vmm->device) :
-				      ram->slots[0].size - BARE_RAM,
-		.rdx = vmm->seed,
-		.rcx = BARE_REPORT,
-	};
+	if (vmm->opt.bar) {
+		boot.rdi = GPA_BAR;
+		boot.rsi = device_bar_size(vmm->device);
+	} else if (vmm->opt.private_mem) {
+		boot.rdi = GPA_PRIVATE;
+		boot.rsi = vmm->opt.private_mem;
+	}
+	return boot;
+}
+
+/* The same without filling: what is there is only read. */
+void boot_bare_read(struct boot_regs *boot)
+{
+	boot->rip = BARE_CODE + (payload_read - payload_start);
 }

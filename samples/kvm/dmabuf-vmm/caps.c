@@ -28,6 +28,11 @@ static bool want_dmabuf_prefault(const struct options *opt)
 	return want_dmabuf(opt) && opt->prefault;
 }
 
+static bool want_private(const struct options *opt)
+{
+	return opt->private_mem;
+}
+
 static bool want_gmem(const struct options *opt)
 {
 	return opt->backing == BACKING_GUEST_MEMFD;
@@ -56,6 +61,9 @@ static const struct required_cap required_caps[] = {
 	BIT_IF(DMABUF, KVM_DMABUF_CAP_MEMSLOT, want_dmabuf),
 	BIT_IF(DMABUF, KVM_DMABUF_CAP_NO_HVA, want_dmabuf_no_hva),
 	BIT_IF(DMABUF, KVM_DMABUF_CAP_PRE_FAULT, want_dmabuf_prefault),
+	BIT_IF(DMABUF, KVM_DMABUF_CAP_GUEST_MEMFD, want_private),
+	BIT_IF(MEMORY_ATTRIBUTES, KVM_MEMORY_ATTRIBUTE_PRIVATE, want_private),
+	BIT_IF(GUEST_MEMFD_FLAGS, GUEST_MEMFD_FLAG_MMAP, want_private),
 	CAP_IF(GUEST_MEMFD, want_gmem),
 	BIT_IF(GUEST_MEMFD_FLAGS, GUEST_MEMFD_FLAG_MMAP, want_gmem),
 	BIT_IF(GUEST_MEMFD_FLAGS, GUEST_MEMFD_FLAG_INIT_SHARED, want_gmem),

@@ -57,6 +57,10 @@ if [ -n "${VFIO_SELFTESTS_BDF:-}" ] && [ -n "${VFIO_BAR_BDF:-}" ]; then
 	run "bare-metal payload with a BAR that is taken away from it, and from a device" \
 		--bare --mem 64M --vfio "$VFIO_SELFTESTS_BDF" --bar "$VFIO_BAR_BDF"
 fi
+if [ -n "${VFIO_SELFTESTS_BDF:-}" ]; then
+	run "bare-metal payload with private memory, which a device must not reach" \
+		--bare --mem 64M --vfio "$VFIO_SELFTESTS_BDF" --private 2M
+fi
 
 echo
 echo "demo: PASS"

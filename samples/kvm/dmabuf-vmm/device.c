@@ -116,6 +116,25 @@ static void send_page(struct device *dev, u64 gpa)
 		fail("the device has not written to 0x%llx", gpa);
 }
 
+const struct ioas *device_ioas(const struct device *dev)
+{
+	return &dev->ioas;
+}
+
+void device_send(struct device *dev, u64 gpa, const void *page)
+{
+	memcpy(dev->own + OWN_PAGE, page, PAGE_SIZE);
+	send_page(dev, gpa);
+}
+
+void device_fetch(struct device *dev, u64 gpa, void *page)
+{
+	memset(dev->own + OWN_PAGE, 0, PAGE_SIZE);
+	if (!igb_copy(dev->igb, gpa, IOVA_OWN + OWN_PAGE, PAGE_SIZE))
+		fail("the device has not read 0x%llx", gpa);
+	memcpy(page, dev->own + OWN_PAGE, PAGE_SIZE);
+}
+
 void device_write(struct device *dev, const struct guest_range *pages, u32 nr)
 {
 	u8 *page = dev->own + OWN_PAGE;
@@ -203,7 +222,7 @@ bool device_revoked(struct device *dev, u64 gpa)
 
 void device_verify(const struct device *dev)
 {
-	if (!dev->bar && !dev->read)
+	if (!dev->bar && !dev->vmm->gmem && !dev->read)
 		fail("the guest did not ask for what a device writes");
 	if (dev->bar && (dev->rounds != 2 || !dev->lost))
 		fail("the guest did not lose its BAR, or did not get it back");

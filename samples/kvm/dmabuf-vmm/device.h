@@ -4,7 +4,7 @@
 #define DEVICE_H
 
 #include "guest-report.h"
-#include "vmm.h"
+#include "vfio.h"
 
 /* Where the guest has the BAR of --bar; RAM ends below. */
 #define GPA_BAR		0x80000000UL
@@ -13,6 +13,11 @@ struct device;
 
 void device_create(struct vmm *vmm);
 u64 device_bar_size(const struct device *dev);
+
+/* What it reaches, and a page by DMA, to and from memory of our own. */
+const struct ioas *device_ioas(const struct device *dev);
+void device_send(struct device *dev, u64 gpa, const void *page);
+void device_fetch(struct device *dev, u64 gpa, void *page);
 
 /* The guest stands still and wants these pages written, says what it got. */
 void device_write(struct device *dev, const struct guest_range *pages, u32 nr);

@@ -21,6 +21,7 @@
 #include "blk.h"
 #include "console.h"
 #include "device.h"
+#include "gmem.h"
 #include "memory.h"
 #include "reports.h"
 #include "uring.h"
@@ -39,6 +40,8 @@ static const char usage_text[] =
 "  --vfio BDF        a 82576 bound to vfio-pci does DMA to the guest's RAM\n"
 "  --bar BDF         the memory of an ivshmem device bound to vfio-pci is the\n"
 "                    guest's too, and is revoked on the way; needs --bare, --vfio\n"
+"  --private SIZE    memory of the guest that is private until it is converted on\n"
+"                    the way, in a protected VM; needs --bare, --vfio\n"
 "  --bare            run the built-in bare-metal payload instead of a kernel\n"
 "  --mem SIZE        guest RAM, with suffix M or G (default 256M)\n"
 "  --backing KIND    dmabuf (default), memfd or guest_memfd\n"
@@ -107,6 +110,10 @@ static void check_options(const struct options *opt)
 	if (opt->bar && (!opt->bare || !opt->vfio || opt->mem > GPA_BAR))
 		usage_error("--bar needs --bare, --vfio and no more than 2G of RAM",
 			    NULL);
+	if (opt->private_mem && (!opt->bare || !opt->vfio || opt->bar ||
+				 opt->mem > GPA_PRIVATE))
+		usage_error("--private needs --bare, --vfio, no --bar and no more than 2G of RAM",
+			    NULL);
 	if (opt->backing != BACKING_DMABUF && opt->scatter)
 		usage_error("--scatter needs --backing dmabuf", NULL);
 	if (opt->hugepages && opt->mem % opt->hugepages)
@@ -117,7 +124,7 @@ static void check_options(const struct options *opt)
 
 static void parse_options(int argc, char **argv, struct options *opt)
 {
-	enum { KERNEL = 256, INITRD, CMDLINE, DISK, VFIO, BAR, BARE, MEM, BACKING,
+	enum { KERNEL = 256, INITRD, CMDLINE, DISK, VFIO, BAR, PRIVATE, BARE, MEM, BACKING,
 	       HUGEPAGES, SCATTER, HVA, PREFAULT, CONSOLE, TIMEOUT, QUIET,
 	       HELP };
 	static const struct option longs[] = {
@@ -127,6 +134,7 @@ static void parse_options(int argc, char **argv, struct options *opt)
 		{ "disk", required_argument, NULL, DISK },
 		{ "vfio", required_argument, NULL, VFIO },
 		{ "bar", required_argument, NULL, BAR },
+		{ "private", required_argument, NULL, PRIVATE },
 		{ "bare", no_argument, NULL, BARE },
 		{ "mem", required_argument, NULL, MEM },
 		{ "backing", required_argument, NULL, BACKING },
@@ -168,6 +176,9 @@ static void parse_options(int argc, char **argv, struct options *opt)
 			break;
 		case BAR:
 			opt->bar = optarg;
+			break;
+		case PRIVATE:
+			opt->private_mem = parse_size(optarg);
 			break;
 		case BARE:
 			opt->bare = true;
@@ -223,7 +234,9 @@ static void vm_create(struct vmm *vmm)
 		die("/dev/kvm: %m");
 	if (ioctl(vmm->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		die("/dev/kvm speaks another version of the API");
-	vmm->vm_fd = ioctl(vmm->kvm_fd, KVM_CREATE_VM, 0);
+	vmm->vm_fd = ioctl(vmm->kvm_fd, KVM_CREATE_VM,
+			   vmm->opt.private_mem ? KVM_X86_SW_PROTECTED_VM :
+						  KVM_X86_DEFAULT_VM);
 	if (vmm->vm_fd < 0)
 		die("KVM_CREATE_VM: %m");
 	caps_check(vmm);
@@ -325,6 +338,8 @@ int main(int argc, char **argv)
 	ram_add_slots(vmm);
 	if (vmm->opt.vfio)
 		device_create(vmm);
+	if (vmm->opt.private_mem)
+		gmem_create(vmm);
 	boot = vmm->opt.bare ? boot_bare(vmm) : boot_linux(vmm);
 	s.vcpu = vcpu_create(vmm, &boot);
 	if (vmm->opt.prefault)
@@ -347,6 +362,8 @@ int main(int argc, char **argv)
 		blk_destroy(vmm);
 	console_destroy(vmm->console);
 	report_destroy(vmm->report);
+	if (vmm->gmem)
+		gmem_destroy(vmm->gmem);
 	if (vmm->device)
 		device_destroy(vmm->device);
 	vcpu_destroy(s.vcpu);

@@ -15,7 +15,7 @@
 #define COM2_PORT	0x2f8
 
 	.section .rodata
-	.globl	payload_start, payload_end
+	.globl	payload_start, payload_read, payload_end
 	.balign	8
 payload_start:
 	.code64
@@ -31,7 +31,9 @@ payload_start:
 	cmpq	%r9, %rax
 	jb	1b
 
-	/* Read it back. */
+	/* Read it back. To begin here: what somebody else has written. */
+payload_read:
+	leaq	(%rdi,%rsi), %r9
 	movabsq	$GUEST_SUM_INIT, %r10
 	movabsq	$GUEST_SUM_MUL, %r8
 	movq	%rdi, %rax

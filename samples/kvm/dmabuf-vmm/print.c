@@ -3,6 +3,7 @@
 
 #include "blk.h"
 #include "device.h"
+#include "gmem.h"
 #include "reports.h"
 
 static const char *backing_text(const struct options *opt)
@@ -90,6 +91,8 @@ void report_print(const struct report *rep, u64 exits, bool fixed_buffers)
 	print_disk(rep, fixed_buffers);
 	if (rep->vmm->device)
 		device_print(rep->vmm->device);
+	if (rep->vmm->gmem)
+		gmem_print(rep->vmm->gmem);
 	printf("exits to VMM   %llu\n", exits);
 	printf("seconds        set-up %.2f, boot to init %.2f, work %.2f, check %.2f, total %.2f\n",
 	       seconds(rep, PHASE_START, PHASE_RUN), seconds(rep, PHASE_RUN, booted),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "gmem.h"
 #include "memory.h"
 #include "reports.h"
 
@@ -60,6 +61,8 @@ static void take_page(struct report *rep, u64 gpa)
 	case GUEST_REPORT_RAM:
 		if (g->nr_ranges && device_owns(rep->vmm->device, g->ranges[0].start))
 			device_check_bar(rep->vmm->device, &g->ranges[0]);
+		else if (g->nr_ranges && gmem_owns(rep->vmm->gmem, g->ranges[0].start))
+			gmem_was_read(rep->vmm->gmem, &g->ranges[0]);
 		else
 			add_ranges(&rep->ram, g);
 		break;

@@ -15,6 +15,7 @@
 #include "blk.h"
 #include "console.h"
 #include "device.h"
+#include "gmem.h"
 #include "reports.h"
 #include "serial.h"
 #include "vcpu.h"
@@ -192,6 +193,10 @@ static void handle_io(struct vcpu *vcpu)
 	if (!vcpu->vmm->opt.bare || !report_exited(vcpu->vmm->report))
 		return;
 	if (device_revoke(vcpu->vmm->device)) {
+		report_again(vcpu->vmm->report);
+		vcpu->again = true;
+	} else if (gmem_convert(vcpu->vmm->gmem)) {
+		boot_bare_read(&vcpu->boot);
 		report_again(vcpu->vmm->report);
 		vcpu->again = true;
 	} else {

@@ -5,6 +5,7 @@
 
 #include "blk.h"
 #include "device.h"
+#include "gmem.h"
 #include "memory.h"
 #include "reports.h"
 
@@ -121,7 +122,7 @@ static void verify_complete(const struct report *rep)
 
 	if (opt->console)
 		return;
-	if (!rep->exited || (!rep->ram.nr && !opt->bar))
+	if (!rep->exited || (!rep->ram.nr && !opt->bar && !opt->private_mem))
 		fail("the guest stopped before it had reported everything");
 	else if (rep->exit_status)
 		fail("the guest's exit status is %u", rep->exit_status);
@@ -143,6 +144,8 @@ void report_verify(struct report *rep)
 	verify_levels(rep);
 	if (rep->vmm->device)
 		device_verify(rep->vmm->device);
+	if (rep->vmm->gmem)
+		gmem_verify(rep->vmm->gmem);
 	if (rep->ram.nr)
 		verify_ram(rep);
 	if (rep->disk.nr && rep->vmm->blk)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,12 @@ void ioas_create(struct ioas *ioas)
 	ioas->id = alloc.out_ioas_id;
 }
 
-/* A dma-buf: nothing is pinned, and no mapping of this process is used. */
-void ioas_map_file(const struct ioas *ioas, int fd, u64 offset, u64 size,
-		   u64 iova, u32 flags)
+/*
+ * A dma-buf: nothing is pinned, and no mapping of this process is used. An
+ * errno, for those who expect it to fail.
+ */
+int __ioas_map_file(const struct ioas *ioas, int fd, u64 offset, u64 size,
+		    u64 iova, u32 flags)
 {
 	struct iommu_ioas_map_file map = {
 		.size = sizeof(map),
@@ -46,9 +50,17 @@ void ioas_map_file(const struct ioas *ioas, int fd, u64 offset, u64 size,
 		.iova = iova,
 	};
 
-	if (ioctl(ioas->fd, IOMMU_IOAS_MAP_FILE, &map))
-		die("IOMMU_IOAS_MAP_FILE of %llu KiB at 0x%llx: %m", size >> 10,
-		    iova);
+	return ioctl(ioas->fd, IOMMU_IOAS_MAP_FILE, &map) ? errno : 0;
+}
+
+void ioas_map_file(const struct ioas *ioas, int fd, u64 offset, u64 size,
+		   u64 iova, u32 flags)
+{
+	int error = __ioas_map_file(ioas, fd, offset, size, iova, flags);
+
+	if (error)
+		die("IOMMU_IOAS_MAP_FILE of %llu KiB at 0x%llx: %s", size >> 10,
+		    iova, strerror(error));
 }
 
 void ioas_map_memory(const struct ioas *ioas, void *mem, u64 size, u64 iova)

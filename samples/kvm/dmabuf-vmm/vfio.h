@@ -14,6 +14,8 @@ struct ioas {
 };
 
 void ioas_create(struct ioas *ioas);
+int __ioas_map_file(const struct ioas *ioas, int fd, u64 offset, u64 size,
+		    u64 iova, u32 flags);
 void ioas_map_file(const struct ioas *ioas, int fd, u64 offset, u64 size,
 		   u64 iova, u32 flags);
 void ioas_map_memory(const struct ioas *ioas, void *mem, u64 size, u64 iova);

@@ -35,6 +35,7 @@ struct options {
 	const char *vfio;	/* addresses of PCI devices */
 	const char *bar;
 	u64 mem;
+	u64 private_mem;	/* its size, 0: none */
 	u64 hugepages;	/* size of one, 0: none */
 	enum backing backing;
 	enum hva_mode hva;
@@ -52,6 +53,7 @@ struct console;
 struct report;
 struct blk;
 struct device;
+struct gmem;
 
 struct vmm {
 	struct options opt;
@@ -65,6 +67,7 @@ struct vmm {
 	struct report *report;
 	struct blk *blk;
 	struct device *device;
+	struct gmem *gmem;
 };
 
 /* util.c */
@@ -89,9 +92,10 @@ struct boot_regs {
 };
 
 /* payload.S */
-extern const u8 payload_start[], payload_end[];
+extern const u8 payload_start[], payload_read[], payload_end[];
 
 struct boot_regs boot_linux(struct vmm *vmm);
 struct boot_regs boot_bare(struct vmm *vmm);
+void boot_bare_read(struct boot_regs *boot);
 
 #endif /* VMM_H */
