@@ -12,7 +12,7 @@
 #include <linux/pci_regs.h>
 
 #include "kvm_test_harness.h"
-#include "dmabuf_exporter.h"
+#include "dmabuf_gmem.h"
 #include "dmabuf_vfio.h"
 
 #define SEED		0x646d6121ULL
@@ -80,6 +80,7 @@ static void close_dma(struct dma *dma)
 static int __map_file(struct dma *dma, const struct dmabuf *buf, u64 start,
 		      u64 length, u32 flags, u64 *iova)
 {
+	u64 room = 2 * max_t(u64, length, SIZE);
 	struct iommu_ioas_map_file map = {
 		.size = sizeof(map),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
@@ -89,7 +90,7 @@ static int __map_file(struct dma *dma, const struct dmabuf *buf, u64 start,
 		.start = start,
 		.length = length,
 		/* Nothing is mapped right before and behind it. */
-		.iova = iova_allocator_alloc(dma->iovas, 2 * SIZE) + SIZE / 2,
+		.iova = iova_allocator_alloc(dma->iovas, room) + room / 4,
 	};
 	int r = ioctl(dma->iommu->iommufd, IOMMU_IOAS_MAP_FILE, &map) ? errno : 0;
 
@@ -330,22 +331,38 @@ static int open_log(void)
 	return fd;
 }
 
-/* The IOMMU drivers of Intel and of AMD; both limit the rate. */
-static bool log_has_fault(int log, const char *bdf)
+/* The next one by the IOMMU drivers of Intel and of AMD; both limit the rate. */
+static bool log_next_fault(int log, const char *bdf, u64 *iova)
 {
-	char line[1024];
+	char line[1024], *at;
 	ssize_t len;
 
 	while ((len = read(log, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
 		if (len <= 0)
 			continue;
 		line[len] = '\0';
-		if (strstr(line, bdf) &&
-		    (strstr(line, "fault addr") || strstr(line, "IO_PAGE_FAULT")))
-			return true;
+		at = strstr(line, "fault addr 0x") ?: strstr(line, "address=0x");
+		if (!at || !strstr(line, bdf))
+			continue;
+		*iova = strtoull(strchr(at, 'x') + 1, NULL, 16);
+		return true;
 	}
 	errno = 0;
 	return false;
+}
+
+/* Each burst faults; one of them makes it into the log. */
+static bool log_wait_fault(int log, const char *bdf, u64 *iova)
+{
+	struct timespec since;
+
+	clock_gettime(CLOCK_MONOTONIC, &since);
+	while (!log_next_fault(log, bdf, iova)) {
+		if (dmabuf_ms_since(since) > 2 * DMABUF_WAIT_S * 1000)
+			return false;
+		sched_yield();
+	}
+	return true;
 }
 
 FIXTURE(storm)
@@ -380,9 +397,8 @@ TEST_F(storm, revoked)
 {
 	struct dma *dma = &self->dma;
 	int log = open_log();
-	struct timespec since;
 	struct storm storm;
-	u64 iova;
+	u64 iova, fault;
 
 	iova = map_file(dma, &self->buf, 0, SIZE, 0);
 	storm_start(&storm, dma, iova);
@@ -401,12 +417,7 @@ TEST_F(storm, revoked)
 	EXPECT_EQ(0, dmabuf_run(self->vcpu));
 	EXPECT_TRUE(dmabuf_is_done(self->vcpu));
 
-	/* Each burst faults; one of them makes it into the log. */
-	clock_gettime(CLOCK_MONOTONIC, &since);
-	while (!log_has_fault(log, dma->device->bdf)) {
-		ASSERT_GT(2 * DMABUF_WAIT_S * 1000, dmabuf_ms_since(since));
-		sched_yield();
-	}
+	EXPECT_TRUE(log_wait_fault(log, dma->device->bdf, &fault));
 	storm_stop(&storm);
 	close(log);
 }
@@ -446,6 +457,86 @@ TEST_F(storm, unmapped)
 		EXPECT_TRUE(storm_goes_on(&storm));
 	}
 	storm_stop(&storm);
+}
+
+/* Much memory that the device has mapped, pages of which are freed. */
+FIXTURE(hole)
+{
+	struct dma dma;
+	struct dmabuf buf;
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	int gmem;
+	u8 *mem;		/* as the host maps it */
+};
+
+FIXTURE_SETUP(hole)
+{
+	if (!open_dma(&self->dma))
+		SKIP(return, "no igb bound to vfio-pci");
+	self->vm = dmabuf_vm_create(1, &self->vcpu);
+	self->gmem = vm_create_guest_memfd(self->vm, SZ_1G, GUEST_MEMFD_FLAG_MMAP |
+					   GUEST_MEMFD_FLAG_INIT_SHARED);
+	self->mem = kvm_mmap(SZ_1G, PROT_READ | PROT_WRITE, MAP_SHARED, self->gmem);
+	gmem_export(&self->buf, self->gmem, 0, SZ_1G, 0);
+	gmem_add_slot(self->vm, DMABUF_SLOT, DMABUF_GPA, SZ_1G, self->gmem, 0);
+}
+
+FIXTURE_TEARDOWN(hole)
+{
+	if (!self->vm)
+		return;
+	kvm_vm_free(self->vm);
+	close_dma(&self->dma);
+	kvm_munmap(self->mem, SZ_1G);
+	kvm_close(self->gmem);
+	kvm_close(self->buf.fd);
+	EXPECT_TRUE(dmabuf_wait_gone(self->buf.ino));
+}
+
+/*
+ * Every second page of a range is punched while the device writes elsewhere,
+ * right beside the hole at last. What it does there goes on without a fault.
+ */
+TEST_F(hole, rest_stays_mapped)
+{
+	const u64 at = SZ_512M + 5 * SZ_4K, nr = 16;
+	const u64 others[] = { 0, SZ_256M, SZ_1G - SZ_4K, at - SZ_4K, at + SZ_4K };
+	struct dma *dma = &self->dma;
+	int log = open_log();
+	struct storm storm;
+	u64 iova, fault;
+
+	iova = map_file(dma, &self->buf, 0, SZ_1G, 0);
+	memset(self->mem + at, 0xa5, SZ_4K);
+	storm_start(&storm, dma, iova + at);
+	EXPECT_TRUE(storm_hits(&storm, self->mem + at));
+
+	for (int i = 0; i < ARRAY_SIZE(others); i++) {
+		u64 other = others[i];
+
+		WRITE_ONCE(storm.dst, iova + other);
+		EXPECT_TRUE(storm_goes_on(&storm));
+		for (int j = 0; j < nr; j++) {
+			ASSERT_EQ(0, gmem_punch(self->gmem, at + 2 * j * SZ_4K, SZ_4K));
+			EXPECT_TRUE(storm_hits(&storm, self->mem + other));
+		}
+	}
+	EXPECT_FALSE(log_next_fault(log, dma->device->bdf, &fault));
+
+	/* Host and guest have a new page there, and the device has none. */
+	WRITE_ONCE(storm.dst, iova + at);
+	EXPECT_TRUE(storm_misses(&storm, self->mem + at));
+	EXPECT_EQ(0xa5a5a5a5a5a5a5a5ULL, dmabuf_load(self->vcpu, DMABUF_GPA + at));
+	EXPECT_TRUE(log_wait_fault(log, dma->device->bdf, &fault));
+	EXPECT_EQ(iova + at, fault & ~(SZ_4K - 1ULL));
+
+	/* Still so when it is busy elsewhere again. */
+	WRITE_ONCE(storm.dst, iova + at + SZ_4K);
+	EXPECT_TRUE(storm_goes_on(&storm));
+	EXPECT_TRUE(storm_hits(&storm, self->mem + at + SZ_4K));
+	storm_stop(&storm);
+	close(log);
 }
 
 /* Two parts of the BAR of another device, in an order of their own. */
