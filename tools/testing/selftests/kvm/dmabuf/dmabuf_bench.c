@@ -34,7 +34,7 @@
  */
 #include <linux/sizes.h>
 
-#include "dmabuf_exporter.h"
+#include "dmabuf_gmem.h"
 
 #define WARM	SZ_2M		/* mapped, but not counted */
 #define ROUNDS	5
@@ -58,6 +58,7 @@ struct memory {
 	struct dmabuf buf;	/* that the region or its mapping belongs to */
 	void *map;		/* otherwise, a mapping */
 	u64 map_size;
+	int gmem;
 };
 
 struct kind {
@@ -167,6 +168,17 @@ static void create_guest_memfd_4k(struct kvm_vm *vm, u64 size, struct memory *me
 	create_mapping(mem->map, size, mem);
 	mem->region.flags = KVM_MEM_GUEST_MEMFD;
 	mem->region.guest_memfd = fd;
+	mem->gmem = fd;
+}
+
+/* The same, by its dma-buf. */
+static void create_gmem_dmabuf_4k(struct kvm_vm *vm, u64 size, struct memory *mem)
+{
+	create_guest_memfd_4k(vm, size, mem);
+	gmem_export(&mem->buf, mem->gmem, 0, size, 0);
+	mem->region.flags = KVM_MEM_DMABUF;
+	mem->region.guest_memfd = 0;
+	mem->region.dmabuf_fd = mem->buf.fd;
 }
 
 static void create_anon(u64 size, int advice, struct memory *mem)
@@ -194,6 +206,7 @@ static void create_anon_2m(struct kvm_vm *vm, u64 size, struct memory *mem)
 /* The lists with an item per page need udmabuf.list_limit=8192. */
 static const struct kind kinds[] = {
 	{ "guest_memfd.4k",	SZ_32M,		SZ_4K,	create_guest_memfd_4k },
+	{ "gmem_dmabuf.4k",	SZ_32M,		SZ_4K,	create_gmem_dmabuf_4k },
 	{ "anon.4k",		SZ_32M,		SZ_4K,	create_anon_4k },
 	{ "dmabuf.4k",		SZ_32M,		SZ_4K,	create_dmabuf_4k },
 	{ "dmabuf_memfd.4k",	SZ_32M,		SZ_4K,	create_dmabuf_memfd_4k },
@@ -207,8 +220,10 @@ static void destroy(struct memory *mem)
 	dmabuf_free(&mem->buf);
 	if (mem->map)
 		kvm_munmap(mem->map, mem->map_size);
-	if (mem->region.flags & KVM_MEM_GUEST_MEMFD)
-		kvm_close(mem->region.guest_memfd);
+	if (mem->region.flags & KVM_MEM_DMABUF && mem->gmem)
+		kvm_close(mem->buf.fd);
+	if (mem->gmem)
+		kvm_close(mem->gmem);
 }
 
 /* A slot that shows the first @size bytes. */
