@@ -393,7 +393,7 @@ FIXTURE_TEARDOWN(storm)
 }
 
 /* Guest and device lose the memory at once; the guest gets it back. */
-TEST_F(storm, revoked)
+TEST_F_TIMEOUT(storm, revoked, 240)
 {
 	struct dma *dma = &self->dma;
 	int log = open_log();
@@ -422,7 +422,7 @@ TEST_F(storm, revoked)
 	close(log);
 }
 
-TEST_F(storm, mapped_again)
+TEST_F_TIMEOUT(storm, mapped_again, 240)
 {
 	struct dma *dma = &self->dma;
 	struct storm storm;
@@ -441,7 +441,7 @@ TEST_F(storm, mapped_again)
 }
 
 /* What the VMM does on its own. */
-TEST_F(storm, unmapped)
+TEST_F_TIMEOUT(storm, unmapped, 240)
 {
 	struct dma *dma = &self->dma;
 	struct storm storm;
@@ -498,7 +498,7 @@ FIXTURE_TEARDOWN(hole)
  * Every second page of a range is punched while the device writes elsewhere,
  * right beside the hole at last. What it does there goes on without a fault.
  */
-TEST_F(hole, rest_stays_mapped)
+TEST_F_TIMEOUT(hole, rest_stays_mapped, 240)
 {
 	const u64 at = SZ_512M + 5 * SZ_4K, nr = 16;
 	const u64 others[] = { 0, SZ_256M, SZ_1G - SZ_4K, at - SZ_4K, at + SZ_4K };

@@ -145,7 +145,7 @@ FIXTURE_TEARDOWN(bar)
 	free(self->bdf);
 }
 
-TEST_F(bar, guest_and_device_agree)
+TEST_F_TIMEOUT(bar, guest_and_device_agree, 240)
 {
 	struct dmabuf_info info;
 
@@ -161,7 +161,7 @@ TEST_F(bar, guest_and_device_agree)
 }
 
 /* A BAR is one extent, and aligned to its size. */
-TEST_F(bar, large_pages)
+TEST_F_TIMEOUT(bar, large_pages, 240)
 {
 	struct dmabuf_levels since = dmabuf_levels(self->vm), levels;
 	struct dmabuf_info info;
@@ -178,7 +178,7 @@ TEST_F(bar, large_pages)
 	EXPECT_EQ(self->size / SZ_2M, info.extents);
 }
 
-TEST_F(bar, prefault)
+TEST_F_TIMEOUT(bar, prefault, 240)
 {
 	if (!dmabuf_has_tdp())
 		SKIP(return, "KVM_PRE_FAULT_MEMORY needs two-dimensional paging");
@@ -191,7 +191,7 @@ TEST_F(bar, prefault)
 	memory_on(self->device);
 }
 
-TEST_F(bar, decoding_switched_off)
+TEST_F_TIMEOUT(bar, decoding_switched_off, 240)
 {
 	add_all(self);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
@@ -208,7 +208,7 @@ TEST_F(bar, decoding_switched_off)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 }
 
-TEST_F(bar, slot_created_while_off)
+TEST_F_TIMEOUT(bar, slot_created_while_off, 240)
 {
 	memory_off(self->device);
 	add_all(self);
@@ -219,7 +219,7 @@ TEST_F(bar, slot_created_while_off)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 }
 
-TEST_F(bar, exported_while_off)
+TEST_F_TIMEOUT(bar, exported_while_off, 240)
 {
 	dmabuf_close_bar(&self->buf);
 	memory_off(self->device);
@@ -232,7 +232,7 @@ TEST_F(bar, exported_while_off)
 }
 
 /* The VMM's way out: without a slot the guest gets MMIO exits. */
-TEST_F(bar, slot_deleted_while_off)
+TEST_F_TIMEOUT(bar, slot_deleted_while_off, 240)
 {
 	struct kvm_run *run = self->vcpu->run;
 
@@ -250,7 +250,7 @@ TEST_F(bar, slot_deleted_while_off)
 }
 
 /* The vector table of a real device would be where the hole is. */
-TEST_F(bar, ranges_around_a_hole)
+TEST_F_TIMEOUT(bar, ranges_around_a_hole, 240)
 {
 	const struct vfio_region_dma_range ranges[] = {
 		{ .offset = 0, .length = SZ_1M },
@@ -283,7 +283,7 @@ TEST_F(bar, ranges_around_a_hole)
 }
 
 /* In any order, one of them twice, some that go on where the last one ended. */
-TEST_F(bar, ranges_in_any_order)
+TEST_F_TIMEOUT(bar, ranges_in_any_order, 240)
 {
 	const struct vfio_region_dma_range ranges[] = {
 		{ .offset = SZ_2M, .length = SZ_64K },
@@ -306,7 +306,7 @@ TEST_F(bar, ranges_in_any_order)
 	dmabuf_close_bar(&buf);
 }
 
-TEST_F(bar, refused)
+TEST_F_TIMEOUT(bar, refused, 240)
 {
 	struct vfio_region_dma_range range = { .length = SZ_4K };
 	struct kvm_userspace_memory_region2 region;
@@ -386,7 +386,7 @@ static bool wait_more(const u64 *count, u64 was)
 }
 
 /* No access of the guest gets lost: each page is counted up once a round. */
-TEST_F(bar, switched_off_while_running)
+TEST_F_TIMEOUT(bar, switched_off_while_running, 240)
 {
 	u64 size = SZ_1M, rounds;
 	struct runner runner;
@@ -412,7 +412,7 @@ TEST_F(bar, switched_off_while_running)
 	}
 }
 
-TEST_F(bar, device_reset)
+TEST_F_TIMEOUT(bar, device_reset, 240)
 {
 	struct runner runner;
 
@@ -436,7 +436,7 @@ TEST_F(bar, device_reset)
 }
 
 /* What the device was given to do before must not reach its next user. */
-TEST_F(bar, device_closed)
+TEST_F_TIMEOUT(bar, device_closed, 240)
 {
 	struct dmabuf buf;
 
@@ -467,7 +467,7 @@ static void write_sysfs(const char *path, const char *text)
 }
 
 /* All that vfio knows of the device is gone, the buffer and the slot live on. */
-TEST_F(bar, driver_unbound)
+TEST_F_TIMEOUT(bar, driver_unbound, 240)
 {
 	struct kvm_userspace_memory_region2 region;
 
@@ -487,7 +487,7 @@ TEST_F(bar, driver_unbound)
 }
 
 /* Device, fd and VM end in each of the six orders. */
-TEST_F(bar, order_of_the_end)
+TEST_F_TIMEOUT(bar, order_of_the_end, 240)
 {
 	static const char * const orders[] = { "dfv", "dvf", "fdv", "fvd", "vdf", "vfd" };
 
@@ -522,7 +522,7 @@ TEST_F(bar, order_of_the_end)
 }
 
 /* mmap() of the BAR faults too until the device is told to wake up. */
-TEST_F(bar, low_power)
+TEST_F_TIMEOUT(bar, low_power, 240)
 {
 	struct dmabuf buf;
 
