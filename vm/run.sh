@@ -72,8 +72,7 @@ fi
 # Job lines of the boot with paths as the VM sees them. "@glob TIMEOUT PATTERN
 # ARGS" stands for all selftests that match and are not listed by name; one that
 # matches nothing stays in the list and fails. *_bench measures and is no test,
-# *_vfio_* needs devices that a boot must have on purpose, and *_gmem_* has a boot
-# of its own.
+# *_vfio_* needs devices that a boot must have on purpose.
 expand_jobs()
 {
 	local name timeout path args f nr listed=" "
@@ -96,7 +95,7 @@ expand_jobs()
 				[ -f "$f" ] && [ -x "$f" ] || continue
 				nr=$((nr + 1))
 				f=${f#"$B"/selftests/}
-				[[ $f == *_bench || $f == *_vfio_* || $f == *_gmem_* || $listed == *" $f "* ]] ||
+				[[ $f == *_bench || $f == *_vfio_* || $listed == *" $f "* ]] ||
 					echo "$f $timeout /selftests/$f $args"
 			done
 			[ $nr -gt 0 ] || echo "$path $timeout /selftests/$path $args"

@@ -20,6 +20,8 @@ kvm/dmabuf/dmabuf_fail_nth_test-attach	20	kvm/dmabuf/dmabuf_fail_nth_test -v att
 kvm/dmabuf/dmabuf_fail_nth_test-fill	20	kvm/dmabuf/dmabuf_fail_nth_test -v move_in_fill
 iommu/iommufd_dmabuf_revoke		20	iommu/iommufd_dmabuf_revoke
 iommu/iommufd_dmabuf_fail_nth		20	iommu/iommufd_dmabuf_fail_nth
+kvm/dmabuf/dmabuf_gmem_race_test	60	kvm/dmabuf/dmabuf_gmem_race_test
+kvm/dmabuf/dmabuf_gmem_state_test	60	kvm/dmabuf/dmabuf_gmem_state_test
 kvm/dmabuf/dmabuf_private_test		30	kvm/dmabuf/dmabuf_private_test
 kunit/dma-buf				20	/bin/kunit.sh dma-buf-mapping dma-buf-sink dma-buf-invalidate
 kunit/samples				20	/bin/kunit.sh dma_buf_sample_*
