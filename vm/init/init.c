@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/reboot.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,18 @@ static void shell(void)
 	} while (child != pid && (child > 0 || errno == EINTR));
 }
 
+/* All that we start inherits this: see run.sh for whom CPU 0 is no place. */
+static void leave_cpu0(void)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 2)
+		return;
+	CPU_CLR(0, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
+		perror("init: sched_setaffinity");
+}
+
 static void power_off(void)
 {
 	sync();
@@ -204,6 +217,8 @@ int main(int argc, char **argv)
 	}
 
 	mount_all();
+	if (getenv("LEAVE_CPU0"))
+		leave_cpu0();
 	run();
 	power_off();
 }
