@@ -5,47 +5,15 @@
  * documented one, nothing stays behind, and the same works when it is tried
  * again. Splats are for the kernel to find.
  */
-#include <dirent.h>
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "kvm_test_harness.h"
 #include "dmabuf_exporter.h"
+#include "dmabuf_fail_nth.h"
 
 #define SEED		0x6661696cULL
 #define SIZE		SZ_64K
-#define DEBUGFS		"/sys/kernel/debug"
 #define MAX_ROUNDS	1000
-
-static void write_file(const char *dir, const char *file, const char *value)
-{
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), DEBUGFS "/%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	TEST_ASSERT(fd >= 0, "cannot open %s", path);
-	TEST_ASSERT(write(fd, value, strlen(value)) == (ssize_t)strlen(value),
-		    "cannot write '%s' to %s", value, path);
-	close(fd);
-}
-
-static bool have_fault_injection(void)
-{
-	return !access("/proc/thread-self/fail-nth", W_OK) &&
-	       !access(DEBUGFS "/failslab", X_OK) &&
-	       !access(DEBUGFS "/fail_page_alloc", X_OK);
-}
-
-static void setup_fault_injection(void)
-{
-	write_file("failslab", "ignore-gfp-wait", "N");
-	write_file("failslab", "verbose", "0");
-	write_file("fail_page_alloc", "ignore-gfp-wait", "N");
-	write_file("fail_page_alloc", "ignore-gfp-highmem", "N");
-	write_file("fail_page_alloc", "min-order", "0");
-	write_file("fail_page_alloc", "verbose", "0");
-}
 
 FIXTURE(sweep)
 {
@@ -71,23 +39,6 @@ struct action {
 	bool allocates_nothing;		/* and must not */
 	int errors[3];			/* that may come */
 };
-
-static void set_fail_nth(sweep_t *self, u32 n)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%u", n);
-
-	TEST_ASSERT(pwrite(self->fail_nth, buf, len, 0) == len, "cannot write fail-nth");
-}
-
-/* How many allocations away the failure still was. */
-static u32 get_fail_nth(sweep_t *self)
-{
-	char buf[16] = "";
-
-	TEST_ASSERT(pread(self->fail_nth, buf, sizeof(buf) - 1, 0) > 0, "cannot read fail-nth");
-	return strtoul(buf, NULL, 10);
-}
 
 static bool guest_reads(sweep_t *self)
 {
@@ -444,9 +395,7 @@ FIXTURE_SETUP(sweep)
 	if (variant->tdp && !dmabuf_has_tdp())
 		SKIP(return, "KVM_PRE_FAULT_MEMORY needs two-dimensional paging");
 
-	setup_fault_injection();
-	self->fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	TEST_ASSERT(self->fail_nth >= 0, "cannot open fail-nth");
+	self->fail_nth = fail_nth_open();
 	dmabuf_create_test(&self->buf, size, action->order, action->flags | DMA_BUF_TEST_DYNAMIC);
 	dmabuf_fill(self->buf.map, size, 0, SEED);
 	self->vm = dmabuf_vm_create(1, &self->vcpu);
@@ -479,10 +428,9 @@ TEST_F_TIMEOUT(sweep, every_allocation, 900)
 		if (action->setup)
 			action->setup(self);
 
-		set_fail_nth(self, n);
+		fail_nth_set(self->fail_nth, n);
 		err = action->act(self);
-		left = get_fail_nth(self);
-		set_fail_nth(self, 0);
+		left = fail_nth_clear(self->fail_nth);
 
 		if (action->intact)
 			EXPECT_TRUE(action->intact(self))
@@ -515,13 +463,13 @@ struct leak {
 static void leak_round(void *arg)
 {
 	struct leak *leak = arg;
+	int err;
 
-	set_fail_nth(leak->self, leak->n);
-	if (act_attach(leak->self) == 0) {
-		set_fail_nth(leak->self, 0);
+	fail_nth_set(leak->self->fail_nth, leak->n);
+	err = act_attach(leak->self);
+	fail_nth_clear(leak->self->fail_nth);
+	if (!err)
 		delete_slot(leak->self);
-	}
-	set_fail_nth(leak->self, 0);
 }
 
 TEST(failed_attach_leaks_nothing)
@@ -531,17 +479,14 @@ TEST(failed_attach_leaks_nothing)
 	u32 left;
 	int err;
 
-	setup_fault_injection();
-	self.fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self.fail_nth);
+	self.fail_nth = fail_nth_open();
 	dmabuf_create_test(&self.buf, SIZE, 0, DMA_BUF_TEST_DYNAMIC);
 	self.vm = dmabuf_vm_create(1, &self.vcpu);
 
 	for (leak.n = 1;; leak.n++) {
-		set_fail_nth(&self, leak.n);
+		fail_nth_set(self.fail_nth, leak.n);
 		err = act_attach(&self);
-		left = get_fail_nth(&self);
-		set_fail_nth(&self, 0);
+		left = fail_nth_clear(self.fail_nth);
 		if (!err)
 			delete_slot(&self);
 		if (left)
@@ -559,6 +504,6 @@ TEST(failed_attach_leaks_nothing)
 int main(int argc, char *argv[])
 {
 	__TEST_REQUIRE(dmabuf_exporter(), "no /dev/dma_buf_test: CONFIG_DMABUF_TEST is off");
-	__TEST_REQUIRE(have_fault_injection(), "no fault injection: CONFIG_FAILSLAB is off");
+	__TEST_REQUIRE(fail_nth_supported(), "no fault injection: CONFIG_FAILSLAB is off");
 	return test_harness_run(argc, argv);
 }

@@ -6,34 +6,16 @@
  * tried again.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 
 #include "kvm_test_harness.h"
+#include "dmabuf_fail_nth.h"
 #include "dmabuf_gmem.h"
 
 #define SEED		0x6e746830ULL
 #define NR		16
 #define SIZE		(NR * (u64)PAGE_SIZE)
 #define ALL		((1ULL << NR) - 1)
-#define DEBUGFS		"/sys/kernel/debug"
 #define MAX_ROUNDS	1000
-
-static void write_file(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	TEST_ASSERT(fd >= 0, "cannot open %s", path);
-	TEST_ASSERT(write(fd, value, strlen(value)) == (ssize_t)strlen(value),
-		    "cannot write '%s' to %s", value, path);
-	close(fd);
-}
-
-static bool have_fault_injection(void)
-{
-	return !access("/proc/thread-self/fail-nth", W_OK) &&
-	       !access(DEBUGFS "/failslab", X_OK) &&
-	       !access(DEBUGFS "/fail_page_alloc", X_OK);
-}
 
 FIXTURE(sweep)
 {
@@ -55,22 +37,6 @@ struct action {
 	bool (*safe)(sweep_t *self);	/* whether it succeeded or not */
 	bool cannot_fail;
 };
-
-static void set_fail_nth(sweep_t *self, u32 n)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%u", n);
-
-	TEST_ASSERT(pwrite(self->fail_nth, buf, len, 0) == len, "cannot write fail-nth");
-}
-
-static u32 get_fail_nth(sweep_t *self)
-{
-	char buf[16] = "";
-
-	TEST_ASSERT(pread(self->fail_nth, buf, sizeof(buf) - 1, 0) > 0, "cannot read fail-nth");
-	return strtoul(buf, NULL, 10);
-}
 
 static void add_slot(sweep_t *self)
 {
@@ -257,19 +223,12 @@ FIXTURE_VARIANT_ADD(sweep, punch) { .action = &punch };
 
 FIXTURE_SETUP(sweep)
 {
-	if (!have_fault_injection())
+	if (!fail_nth_supported())
 		SKIP(return, "no fault injection");
 	if (!gmem_has_private())
 		SKIP(return, "no KVM_X86_SW_PROTECTED_VM");
 
-	write_file(DEBUGFS "/failslab/ignore-gfp-wait", "N");
-	write_file(DEBUGFS "/failslab/verbose", "0");
-	write_file(DEBUGFS "/fail_page_alloc/ignore-gfp-wait", "N");
-	write_file(DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N");
-	write_file(DEBUGFS "/fail_page_alloc/min-order", "0");
-	write_file(DEBUGFS "/fail_page_alloc/verbose", "0");
-	self->fail_nth = open_path_or_exit("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-
+	self->fail_nth = fail_nth_open();
 	self->vm = dmabuf_vm_create_type(1, &self->vcpu, KVM_X86_SW_PROTECTED_VM);
 	self->fd = vm_create_guest_memfd(self->vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
 	gmem_export(&self->buf, self->fd, 0, SIZE, 0);
@@ -292,10 +251,9 @@ TEST_F(sweep, every_allocation)
 		action->setup(self);
 
 	for (n = 1; n < MAX_ROUNDS; n++) {
-		set_fail_nth(self, n);
+		fail_nth_set(self->fail_nth, n);
 		r = action->act(self);
-		left = get_fail_nth(self);
-		set_fail_nth(self, 0);
+		left = fail_nth_clear(self->fail_nth);
 
 		EXPECT_TRUE(r == 0 || r == ENOMEM);
 		EXPECT_TRUE(!action->cannot_fail || !r);
