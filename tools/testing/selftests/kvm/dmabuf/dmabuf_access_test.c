@@ -15,9 +15,6 @@
 
 #define WRITE(_vcpu, _gpa, _size, _offset, _seed)			\
 	dmabuf_guest(_vcpu, DMABUF_OP_WRITE, _gpa, _size, _offset, _seed)
-#define EXPECT_READ(_vcpu, _gpa, _size, _offset, _seed)			\
-	EXPECT_EQ(DMABUF_OK, dmabuf_guest(_vcpu, DMABUF_OP_READ, _gpa,	\
-					  _size, _offset, _seed))
 #define EXPECT_HOST(_mem, _size, _offset, _seed)			\
 	EXPECT_EQ(DMABUF_OK, dmabuf_check(_mem, _size, _offset, _seed))
 
@@ -629,13 +626,13 @@ static bool load_exits(struct kvm_vcpu *vcpu, u64 gpa)
 {
 	u64 data = 0x1122334455667788ULL;
 
-	dmabuf_order(vcpu, DMABUF_OP_LOAD, gpa, 8, 0, 0, 0);
+	dmabuf_order_load(vcpu, gpa);
 	return run_to_mmio(vcpu, gpa, false, data) && dmabuf_finish(vcpu) == data;
 }
 
 static bool store_exits(struct kvm_vcpu *vcpu, u64 gpa, u64 data)
 {
-	dmabuf_order(vcpu, DMABUF_OP_STORE, gpa, 8, 0, 0, data);
+	dmabuf_order_store(vcpu, gpa, data);
 	if (!run_to_mmio(vcpu, gpa, true, data))
 		return false;
 	dmabuf_finish(vcpu);
@@ -1062,7 +1059,7 @@ TEST_F(access, private_access_exits)
 
 	vm_mem_set_private(vm, DMABUF_GPA + PAGE_SIZE, PAGE_SIZE);
 	EXPECT_READ(vcpu, DMABUF_GPA, PAGE_SIZE, 0, SEED);
-	dmabuf_order(vcpu, DMABUF_OP_LOAD, DMABUF_GPA + PAGE_SIZE, 8, 0, 0, 0);
+	dmabuf_order_load(vcpu, DMABUF_GPA + PAGE_SIZE);
 	EXPECT_EQ(-1, _vcpu_run(vcpu));
 	EXPECT_EQ(EFAULT, errno);
 	errno = 0;

@@ -56,6 +56,21 @@ bool dmabuf_is_fault(struct kvm_vcpu *vcpu, u64 flags, gpa_t gpa);
 /* The order that was given is done, and this is its result. */
 bool dmabuf_is_done(struct kvm_vcpu *vcpu);
 
+/* For tests that use the harness: KVM_RUN ends with @_err and an exit for @_gpa. */
+#define EXPECT_FAULT(_vcpu, _err, _flags, _gpa)				\
+do {									\
+	EXPECT_EQ(_err, dmabuf_run(_vcpu));				\
+	EXPECT_TRUE(dmabuf_is_fault(_vcpu, _flags, _gpa));		\
+} while (0)
+
+/* What was begun goes on and ends well. */
+#define EXPECT_RESULT(_vcpu, _result)					\
+do {									\
+	EXPECT_EQ(0, dmabuf_run(_vcpu));				\
+	EXPECT_TRUE(dmabuf_is_done(_vcpu));				\
+	EXPECT_EQ(_result, dmabuf_cmd(_vcpu)->result);			\
+} while (0)
+
 /* KVM_PRE_FAULT_MEMORY; returns an errno. */
 int dmabuf_prefault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 size);
 

@@ -593,8 +593,7 @@ TEST_F(attached, fail_fill)
 	dmabuf_fail_fill(buf, 1, EIO);
 	dmabuf_fail_fill(buf, 3, EIO);
 	dmabuf_order(self->vcpu, DMABUF_OP_WRITE, DMABUF_GPA, SIZE, 0, SEED, 0);
-	EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));
-	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, 0, DMABUF_GPA + 2 * PAGE_SIZE));
+	EXPECT_FAULT(self->vcpu, EFAULT, 0, DMABUF_GPA + 2 * PAGE_SIZE);
 	EXPECT_COUNTERS(3, 2, 0, 0);
 
 	/* Once. */

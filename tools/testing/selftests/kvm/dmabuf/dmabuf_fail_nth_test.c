@@ -178,7 +178,7 @@ static void setup_lazy(sweep_t *self)
 {
 	dmabuf_create_test(&self->made, SIZE, 0, DMA_BUF_TEST_LAZY);
 	dmabuf_add_slot(self->vm, &self->made, DMABUF_SLOT, DMABUF_GPA, 0, SIZE);
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, DMABUF_GPA + SIZE / 2, 8, 0, 0, 0);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + SIZE / 2);
 }
 
 static bool lazy_done(sweep_t *self)

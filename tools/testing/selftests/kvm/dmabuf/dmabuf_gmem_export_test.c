@@ -205,9 +205,8 @@ TEST_F(gmem, no_hva_shared)
 
 	gmem_export(&buf, self->fd, 0, SIZE, 0);
 	dmabuf_add_slot(self->vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, SIZE);
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, DMABUF_GPA, 8, 0, 0, 0);
-	EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));
-	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, 0, DMABUF_GPA));
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
+	EXPECT_FAULT(self->vcpu, EFAULT, 0, DMABUF_GPA);
 
 	/* It goes on once the page is private. */
 	vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
@@ -291,10 +290,9 @@ TEST_F(gmem, slot_dies_with_the_guest_memfd)
 	dmabuf_guest(self->vcpu, DMABUF_OP_WRITE, DMABUF_GPA, SIZE, 0, SEED);
 
 	kvm_close(self->fd);
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, DMABUF_GPA, 8, 0, 0, 0);
-	EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));
-	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, variant->private_vm ?
-				    KVM_MEMORY_EXIT_FLAG_PRIVATE : 0, DMABUF_GPA));
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
+	EXPECT_FAULT(self->vcpu, EFAULT,
+		     variant->private_vm ? KVM_MEMORY_EXIT_FLAG_PRIVATE : 0, DMABUF_GPA);
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
 }
 

@@ -279,9 +279,8 @@ TEST_F(page, guest_memfd_closed)
 	}
 
 	/* The guest is cut off, the device goes on. */
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, GPA, 8, 0, 0, 0);
-	EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));
-	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, 0, GPA));
+	dmabuf_order_load(self->vcpu, GPA);
+	EXPECT_FAULT(self->vcpu, EFAULT, 0, GPA);
 	EXPECT_MAPPED(ALL);
 	EXPECT_EQ(0, device_write(self->device, OFFSET, 1));
 	kvm_close(self->device);
@@ -359,7 +358,7 @@ TEST_F(page, poisoned)
 	EXPECT_EQ(EHWPOISON, device_map(self->device, OFFSET, PAGE_SIZE));
 	EXPECT_COHERENT(OFFSET + PAGE_SIZE);
 
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, GPA, 8, 0, 0, 0);
+	dmabuf_order_load(self->vcpu, GPA);
 	EXPECT_EQ(EHWPOISON, dmabuf_run(self->vcpu));
 	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, 0, GPA));
 
@@ -526,7 +525,7 @@ TEST_F(convert, poisoned_while_private)
 	ASSERT_EQ(0, r);
 	EXPECT_MAPPED(ALL & ~HOLE);
 
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, GPA, 8, 0, 0, 0);
+	dmabuf_order_load(self->vcpu, GPA);
 	EXPECT_EQ(EHWPOISON, dmabuf_run(self->vcpu));
 	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, KVM_MEMORY_EXIT_FLAG_PRIVATE, GPA));
 

@@ -251,7 +251,7 @@ TEST_F(prefault, readonly_slot)
 					  0, SEED));
 	EXPECT_EQ(asked, fills(&self->buf));
 
-	dmabuf_order(self->vcpu, DMABUF_OP_STORE, DMABUF_GPA, 8, 0, 0, 1);
+	dmabuf_order_store(self->vcpu, DMABUF_GPA, 1);
 	vcpu_run(self->vcpu);
 	EXPECT_EQ(KVM_EXIT_MMIO, run->exit_reason);
 	EXPECT_EQ(DMABUF_OK, dmabuf_check(self->buf.map, SZ_2M, 0, SEED));

@@ -15,17 +15,6 @@
 #define SIZE		SZ_4M
 #define PRIVATE		KVM_MEMORY_EXIT_FLAG_PRIVATE
 
-/* KVM_RUN ends with an exit for @_gpa. */
-#define EXPECT_FAULT(_flags, _gpa)					\
-do {									\
-	EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));			\
-	EXPECT_TRUE(dmabuf_is_fault(self->vcpu, _flags, _gpa));		\
-} while (0)
-
-#define EXPECT_READ(_at, _size)						\
-	EXPECT_EQ(DMABUF_OK, dmabuf_guest(self->vcpu, DMABUF_OP_READ,	\
-					  DMABUF_GPA + (_at), _size, _at, SEED))
-
 FIXTURE(private)
 {
 	struct kvm_vcpu *vcpu;
@@ -86,14 +75,14 @@ TEST_F(private, both_must_agree)
 {
 	dmabuf_lock(&self->buf, 0, 0);
 	dmabuf_order(self->vcpu, DMABUF_OP_READ, DMABUF_GPA, SIZE, 0, SEED, 0);
-	EXPECT_FAULT(0, DMABUF_GPA);
+	EXPECT_FAULT(self->vcpu, EFAULT, 0, DMABUF_GPA);
 
 	vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
 	EXPECT_EQ(DMABUF_OK, dmabuf_finish(self->vcpu));
 
 	dmabuf_unlock(&self->buf, 0, 0);
 	dmabuf_order(self->vcpu, DMABUF_OP_READ, DMABUF_GPA, SIZE, 0, SEED, 0);
-	EXPECT_FAULT(PRIVATE, DMABUF_GPA);
+	EXPECT_FAULT(self->vcpu, EFAULT, PRIVATE, DMABUF_GPA);
 
 	vm_mem_set_shared(self->vm, DMABUF_GPA, SIZE);
 	EXPECT_EQ(DMABUF_OK, dmabuf_finish(self->vcpu));
@@ -105,14 +94,15 @@ TEST_F(private, one_extent)
 	u64 gpa = DMABUF_GPA + self->step;
 
 	dmabuf_lock(&self->buf, self->step, self->step);
-	EXPECT_READ(0, self->step);
+	EXPECT_READ(self->vcpu, DMABUF_GPA, self->step, 0, SEED);
 	if (2 * self->step < SIZE)
-		EXPECT_READ(2 * self->step, SIZE - 2 * self->step);
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, gpa, 8, 0, 0, 0);
-	EXPECT_FAULT(0, gpa);
+		EXPECT_READ(self->vcpu, gpa + self->step, SIZE - 2 * self->step,
+			    2 * self->step, SEED);
+	dmabuf_order_load(self->vcpu, gpa);
+	EXPECT_FAULT(self->vcpu, EFAULT, 0, gpa);
 	vm_mem_set_private(self->vm, gpa, self->step);
 	EXPECT_EQ(dmabuf_word(SEED, self->step), dmabuf_finish(self->vcpu));
-	EXPECT_READ(0, SIZE);
+	EXPECT_READ(self->vcpu, DMABUF_GPA, SIZE, 0, SEED);
 }
 
 /* A page that may be private is not mapped together with one that is not. */
@@ -162,13 +152,13 @@ TEST_F(private, locked_stays)
 {
 	dmabuf_lock(&self->buf, self->step, self->step);
 	vm_mem_set_private(self->vm, DMABUF_GPA + self->step, self->step);
-	EXPECT_READ(0, SIZE);
+	EXPECT_READ(self->vcpu, DMABUF_GPA, SIZE, 0, SEED);
 
 	EXPECT_EQ(EBUSY, order_of(&self->buf, DMA_BUF_TEST_OP_REVOKE, 0));
 	EXPECT_EQ(EBUSY, order_of(&self->buf, DMA_BUF_TEST_OP_SET_READONLY, 1));
 	if (variant->flags & DMA_BUF_TEST_DYNAMIC)
 		EXPECT_EQ(EBUSY, order_of(&self->buf, DMA_BUF_TEST_OP_MOVE, 0));
-	EXPECT_READ(0, SIZE);
+	EXPECT_READ(self->vcpu, DMABUF_GPA, SIZE, 0, SEED);
 
 	/* Any order of delete and close is fine. */
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
@@ -187,9 +177,8 @@ TEST_F(private, other_vm)
 	dmabuf_add_slot(vm, &self->buf, DMABUF_SLOT, DMABUF_GPA, 0, SIZE);
 	EXPECT_EQ(dmabuf_word(SEED, 0), dmabuf_load(vcpu, DMABUF_GPA));
 	dmabuf_lock(&self->buf, 0, 0);
-	dmabuf_order(vcpu, DMABUF_OP_LOAD, DMABUF_GPA, 8, 0, 0, 0);
-	EXPECT_EQ(EFAULT, dmabuf_run(vcpu));
-	EXPECT_TRUE(dmabuf_is_fault(vcpu, 0, DMABUF_GPA));
+	dmabuf_order_load(vcpu, DMABUF_GPA);
+	EXPECT_FAULT(vcpu, EFAULT, 0, DMABUF_GPA);
 	kvm_vm_free(vm);
 }
 

@@ -20,43 +20,8 @@
 
 #define WRITE(_vcpu, _gpa, _size, _offset, _seed)			\
 	dmabuf_guest(_vcpu, DMABUF_OP_WRITE, _gpa, _size, _offset, _seed)
-#define EXPECT_READ(_vcpu, _gpa, _size, _offset, _seed)			\
-	EXPECT_EQ(DMABUF_OK, dmabuf_guest(_vcpu, DMABUF_OP_READ, _gpa,	\
-					  _size, _offset, _seed))
 #define EXPECT_HOST(_buf, _seed)					\
 	EXPECT_EQ(DMABUF_OK, dmabuf_check((_buf)->map, (_buf)->size, 0, _seed))
-
-/* KVM_RUN ends with @_err and an exit for @_gpa. */
-#define EXPECT_FAULT(_vcpu, _err, _flags, _gpa)				\
-do {									\
-	EXPECT_EQ(_err, dmabuf_run(_vcpu));				\
-	EXPECT_TRUE(dmabuf_is_fault(_vcpu, _flags, _gpa));		\
-} while (0)
-
-/* What was begun goes on and ends well. */
-#define EXPECT_RESULT(_vcpu, _result)					\
-do {									\
-	EXPECT_EQ(0, dmabuf_run(_vcpu));				\
-	EXPECT_TRUE(dmabuf_is_done(_vcpu));				\
-	EXPECT_EQ(_result, dmabuf_cmd(_vcpu)->result);			\
-} while (0)
-
-static void order_load(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	dmabuf_order(vcpu, DMABUF_OP_LOAD, gpa, 8, 0, 0, 0);
-}
-
-static void order_store(struct kvm_vcpu *vcpu, gpa_t gpa, u64 value)
-{
-	dmabuf_order(vcpu, DMABUF_OP_STORE, gpa, 8, 0, 0, value);
-}
-
-static u64 leaves(struct kvm_vm *vm)
-{
-	struct dmabuf_levels levels = dmabuf_levels(vm);
-
-	return levels.p4k + levels.p2m + levels.p1g;
-}
 
 /*
  * The same tests with extents of every size, and whether parts of a buffer are
@@ -126,7 +91,7 @@ TEST_F(extents, revoked_before_first_touch)
 {
 	add_all(self->vm, &self->buf);
 	dmabuf_revoke(&self->buf);
-	order_load(self->vcpu, DMABUF_GPA + 8);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + 8);
 	for (int i = 0; i < 3; i++)
 		EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA);
 	dmabuf_unrevoke(&self->buf);
@@ -142,17 +107,17 @@ TEST_F(extents, revoked_while_mapped)
 
 	add_all(self->vm, &self->buf);
 	WRITE(self->vcpu, DMABUF_GPA, size, 0, ~SEED);
-	mapped = leaves(self->vm);
+	mapped = dmabuf_leaves(self->vm);
 	dmabuf_revoke(&self->buf);
 	if (dmabuf_has_tdp())
-		EXPECT_EQ(mapped - variant->nr, leaves(self->vm));
+		EXPECT_EQ(mapped - variant->nr, dmabuf_leaves(self->vm));
 
 	/* Reads and writes, in every extent, by every vCPU. */
 	for (u32 i = 0; i < variant->nr; i++) {
 		gpa_t gpa = DMABUF_GPA + (i + 1) * self->extent - PAGE_SIZE;
 		struct kvm_vcpu *vcpu = self->vcpus[i % 2];
 
-		order_load(vcpu, gpa + 16);
+		dmabuf_order_load(vcpu, gpa + 16);
 		EXPECT_FAULT(vcpu, EFAULT, REVOKED, gpa);
 		/* Let it end, or the next order would not be seen. */
 		dmabuf_unrevoke(&self->buf);
@@ -160,7 +125,7 @@ TEST_F(extents, revoked_while_mapped)
 		EXPECT_TRUE(dmabuf_is_done(vcpu));
 		dmabuf_revoke(&self->buf);
 
-		order_store(vcpu, gpa + 16, 1);
+		dmabuf_order_store(vcpu, gpa + 16, 1);
 		EXPECT_FAULT(vcpu, EFAULT, REVOKED, gpa);
 		dmabuf_unrevoke(&self->buf);
 		EXPECT_EQ(0, dmabuf_run(vcpu));
@@ -176,7 +141,7 @@ TEST_F(extents, slot_created_while_revoked)
 {
 	dmabuf_revoke(&self->buf);
 	add_all(self->vm, &self->buf);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA);
 	dmabuf_unrevoke(&self->buf);
 	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
@@ -191,7 +156,7 @@ TEST_F(extents, slot_deleted_while_revoked)
 	add_all(self->vm, &self->buf);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size, 0, SEED);
 	dmabuf_revoke(&self->buf);
-	order_load(self->vcpu, DMABUF_GPA + 24);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + 24);
 	EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA);
 
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
@@ -202,7 +167,7 @@ TEST_F(extents, slot_deleted_while_revoked)
 	EXPECT_RESULT(self->vcpu, ~0ULL);
 
 	add_all(self->vm, &self->buf);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA);
 	dmabuf_unrevoke(&self->buf);
 	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
@@ -231,9 +196,9 @@ TEST_F(extents, several_slots)
 
 	dmabuf_revoke(&self->buf);
 	EXPECT_READ(self->vcpus[0], gpa[2], other.size, 0, SEED + 1);
-	order_load(self->vcpus[0], gpa[0]);
-	order_load(self->vcpus[1], gpa[1] + half - PAGE_SIZE);
-	order_load(vcpu2, gpa[0] + half);
+	dmabuf_order_load(self->vcpus[0], gpa[0]);
+	dmabuf_order_load(self->vcpus[1], gpa[1] + half - PAGE_SIZE);
+	dmabuf_order_load(vcpu2, gpa[0] + half);
 	EXPECT_FAULT(self->vcpus[0], EFAULT, REVOKED, gpa[0]);
 	EXPECT_FAULT(self->vcpus[1], EFAULT, REVOKED, gpa[1] + half - PAGE_SIZE);
 	EXPECT_FAULT(vcpu2, EFAULT, REVOKED, gpa[0] + half);
@@ -314,11 +279,11 @@ TEST_F(extents, part_moved)
 	add_all(self->vm, &self->buf);
 	for (u32 i = 0; i < variant->nr; i += 2) {
 		WRITE(self->vcpu, DMABUF_GPA, size, 0, SEED + i);
-		mapped = leaves(self->vm);
+		mapped = dmabuf_leaves(self->vm);
 		fills = dmabuf_counters(&self->buf).fills;
 		dmabuf_move(&self->buf, i * self->extent, self->extent);
 		if (dmabuf_has_tdp())
-			EXPECT_EQ(mapped - (ranges ? 1 : variant->nr), leaves(self->vm));
+			EXPECT_EQ(mapped - (ranges ? 1 : variant->nr), dmabuf_leaves(self->vm));
 
 		EXPECT_READ(self->vcpu, DMABUF_GPA, size, 0, SEED + i);
 		fills = dmabuf_counters(&self->buf).fills - fills;
@@ -361,22 +326,22 @@ TEST_F(extents, page_invalidated)
 		u64 at = i * self->extent + (variant->order ? 13 * PAGE_SIZE : 0);
 
 		WRITE(self->vcpu, DMABUF_GPA, size, 0, SEED + i);
-		mapped = leaves(self->vm);
+		mapped = dmabuf_leaves(self->vm);
 		fills = dmabuf_counters(&self->buf).fills;
 		dmabuf_invalidate(&self->buf, at, PAGE_SIZE);
 		if (dmabuf_has_tdp())
-			EXPECT_EQ(mapped - (ranges ? 1 : variant->nr), leaves(self->vm));
+			EXPECT_EQ(mapped - (ranges ? 1 : variant->nr), dmabuf_leaves(self->vm));
 
 		EXPECT_READ(self->vcpus[1], DMABUF_GPA, size, 0, SEED + i);
 		fills = dmabuf_counters(&self->buf).fills - fills;
 		EXPECT_EQ(ranges ? 1 : variant->nr, fills);
 		if (dmabuf_has_tdp())
-			EXPECT_EQ(mapped, leaves(self->vm));
+			EXPECT_EQ(mapped, dmabuf_leaves(self->vm));
 	}
 
 	/* The next one of all finds what is mapped by then. */
 	dmabuf_revoke(&self->buf);
-	order_load(self->vcpu, DMABUF_GPA + self->extent);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + self->extent);
 	EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA + self->extent);
 	dmabuf_unrevoke(&self->buf);
 	EXPECT_EQ(0, dmabuf_run(self->vcpu));
@@ -394,8 +359,8 @@ TEST_F(extents, revoked_after_part_moved)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->extent, 0, SEED);
 	dmabuf_revoke(&self->buf);
 
-	order_load(self->vcpus[0], DMABUF_GPA + last);
-	order_store(self->vcpus[1], DMABUF_GPA, 1);
+	dmabuf_order_load(self->vcpus[0], DMABUF_GPA + last);
+	dmabuf_order_store(self->vcpus[1], DMABUF_GPA, 1);
 	EXPECT_FAULT(self->vcpus[0], EFAULT, REVOKED, DMABUF_GPA + last);
 	EXPECT_FAULT(self->vcpus[1], EFAULT, REVOKED, DMABUF_GPA);
 	dmabuf_unrevoke(&self->buf);
@@ -430,7 +395,7 @@ TEST_F(extents, revoked_after_move_in_fill)
 		dmabuf_move_in_fill(&self->buf);
 		EXPECT_EQ(dmabuf_word(SEED, last), dmabuf_load(self->vcpu, DMABUF_GPA + last));
 		dmabuf_revoke(&self->buf);
-		order_load(self->vcpu, DMABUF_GPA + last);
+		dmabuf_order_load(self->vcpu, DMABUF_GPA + last);
 		EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA + last);
 		dmabuf_unrevoke(&self->buf);
 		EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, last));
@@ -454,7 +419,7 @@ TEST_F(extents, made_readonly)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, size, 0, ~SEED);
 
 	/* Each KVM_RUN comes back, and does not say that it is revoked. */
-	order_store(self->vcpu, DMABUF_GPA + self->extent, 42);
+	dmabuf_order_store(self->vcpu, DMABUF_GPA + self->extent, 42);
 	for (int i = 0; i < 3; i++)
 		EXPECT_FAULT(self->vcpu, EFAULT, 0, DMABUF_GPA + self->extent);
 	EXPECT_READ(self->vcpus[1], DMABUF_GPA, size, 0, ~SEED);
@@ -501,7 +466,7 @@ TEST_F(extents, readonly_slot)
 	for (int readonly = 0; readonly < 2; readonly++) {
 		dmabuf_set_readonly(&self->buf, readonly);
 		EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size, 0, SEED);
-		order_store(self->vcpu, DMABUF_GPA, 7);
+		dmabuf_order_store(self->vcpu, DMABUF_GPA, 7);
 		EXPECT_EQ(0, dmabuf_run(self->vcpu));
 		ASSERT_EQ(KVM_EXIT_MMIO, run->exit_reason);
 		EXPECT_TRUE(run->mmio.is_write);
@@ -670,7 +635,7 @@ TEST_F(extents, prefault)
 
 	dmabuf_revoke(&self->buf);
 	EXPECT_EQ(EFAULT, dmabuf_prefault(self->vcpu, DMABUF_GPA, size));
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA);
 	dmabuf_unrevoke(&self->buf);
 	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
@@ -733,14 +698,14 @@ TEST(extents_1g)
 	EXPECT_EQ(1, levels.p1g);
 
 	dmabuf_revoke(&buf);
-	order_load(vcpu, DMABUF_GPA + SZ_1G - PAGE_SIZE);
+	dmabuf_order_load(vcpu, DMABUF_GPA + SZ_1G - PAGE_SIZE);
 	EXPECT_FAULT(vcpu, EFAULT, REVOKED, DMABUF_GPA + SZ_1G - PAGE_SIZE);
 	dmabuf_unrevoke(&buf);
 	EXPECT_EQ(0, dmabuf_run(vcpu));
 	EXPECT_TRUE(dmabuf_is_done(vcpu));
 	EXPECT_READ(vcpu, DMABUF_GPA + at, SZ_64K, at, SEED);
 	dmabuf_set_readonly(&buf, true);
-	order_store(vcpu, DMABUF_GPA, 1);
+	dmabuf_order_store(vcpu, DMABUF_GPA, 1);
 	EXPECT_FAULT(vcpu, EFAULT, 0, DMABUF_GPA);
 	dmabuf_set_readonly(&buf, false);
 	EXPECT_RESULT(vcpu, 0);
@@ -786,7 +751,7 @@ TEST_F(page, other_flavours)
 		WRITE(self->vcpu, DMABUF_GPA + SZ_2M, SZ_64K, 0, SEED);
 		if (flavours[i]) {
 			dmabuf_revoke(&buf);
-			order_load(self->vcpu, DMABUF_GPA + SZ_2M);
+			dmabuf_order_load(self->vcpu, DMABUF_GPA + SZ_2M);
 			EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, DMABUF_GPA + SZ_2M);
 			dmabuf_unrevoke(&buf);
 			EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
@@ -828,13 +793,13 @@ TEST_F(page, readonly_fd)
 	region.flags |= KVM_MEM_READONLY;
 	dmabuf_set_slot(self->vm, &region);
 	EXPECT_EQ(0, dmabuf_load(self->vcpu, gpa));
-	order_store(self->vcpu, gpa, 3);
+	dmabuf_order_store(self->vcpu, gpa, 3);
 	EXPECT_EQ(0, dmabuf_run(self->vcpu));
 	EXPECT_EQ(KVM_EXIT_MMIO, self->vcpu->run->exit_reason);
 	EXPECT_RESULT(self->vcpu, 0);
 	EXPECT_EQ(0, *(u64 *)buf.map);
 	dmabuf_revoke(&buf);
-	order_load(self->vcpu, gpa);
+	dmabuf_order_load(self->vcpu, gpa);
 	EXPECT_FAULT(self->vcpu, EFAULT, REVOKED, gpa);
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT + 1);
 	dmabuf_free(&buf);
@@ -850,10 +815,10 @@ TEST_F(page, readonly_extents)
 	dmabuf_add_slot(self->vm, &buf, DMABUF_SLOT + 1, gpa, 0, SZ_64K);
 
 	/* Written before it was ever read, and after. */
-	order_store(self->vcpu, gpa, 3);
+	dmabuf_order_store(self->vcpu, gpa, 3);
 	EXPECT_FAULT(self->vcpu, EFAULT, 0, gpa);
 	EXPECT_EQ(0, dmabuf_load(self->vcpus[1], gpa + PAGE_SIZE));
-	order_store(self->vcpus[1], gpa + PAGE_SIZE, 4);
+	dmabuf_order_store(self->vcpus[1], gpa + PAGE_SIZE, 4);
 	EXPECT_FAULT(self->vcpus[1], EFAULT, 0, gpa + PAGE_SIZE);
 	EXPECT_EQ(0, *(u64 *)buf.map);
 	dmabuf_set_readonly(&buf, false);
@@ -911,7 +876,7 @@ TEST_F(page, fence_held)
 	struct runner runner;
 
 	dmabuf_hold_fence(&self->buf);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	START_BEHIND_FENCE(&runner, self->vcpu, &self->buf);
 
 	/* Other memory is not affected. */
@@ -932,7 +897,7 @@ TEST_F(page, fence_held_on_mapped_memory)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size / 2, 0, SEED);
 	dmabuf_hold_fence(&self->buf);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size / 2, 0, SEED);
-	order_load(self->vcpus[1], DMABUF_GPA + self->buf.size / 2);
+	dmabuf_order_load(self->vcpus[1], DMABUF_GPA + self->buf.size / 2);
 	START_BEHIND_FENCE(&runner, self->vcpus[1], &self->buf);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size / 2, 0, SEED);
 	dmabuf_signal_fence(&self->buf);
@@ -952,7 +917,7 @@ TEST_F(page, fence_and_signal)
 
 	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
 	dmabuf_hold_fence(&self->buf);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	for (int i = 0; i < 5; i++) {
 		START_BEHIND_FENCE(&runner, self->vcpu, &self->buf);
 		clock_gettime(CLOCK_MONOTONIC, &start);
@@ -974,7 +939,7 @@ TEST_F(page, fence_and_memslots)
 	u64 ms, worst = 0;
 
 	dmabuf_hold_fence(&self->buf);
-	order_load(self->vcpu, DMABUF_GPA + 8);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + 8);
 	START_BEHIND_FENCE(&runner, self->vcpu, &self->buf);
 	for (int i = 0; i < 10; i++) {
 		clock_gettime(CLOCK_MONOTONIC, &start);
@@ -1002,7 +967,7 @@ TEST_F(page, fence_and_revoke)
 
 	dmabuf_hold_fence(&self->buf);
 	for (int i = 0; i < 2; i++)
-		order_load(self->vcpus[i], DMABUF_GPA + i * PAGE_SIZE);
+		dmabuf_order_load(self->vcpus[i], DMABUF_GPA + i * PAGE_SIZE);
 	for (int i = 0; i < 2; i++)
 		START_BEHIND_FENCE(&runners[i], self->vcpus[i], &self->buf);
 	clock_gettime(CLOCK_MONOTONIC, &start);
@@ -1035,7 +1000,7 @@ TEST_F(page, fence_and_kill)
 	if (!pid) {
 		vm = dmabuf_vm_create(1, &vcpu);
 		add_all(vm, &self->buf);
-		order_load(vcpu, DMABUF_GPA);
+		dmabuf_order_load(vcpu, DMABUF_GPA);
 		dmabuf_run(vcpu);
 		_exit(1);
 	}
@@ -1112,7 +1077,7 @@ TEST_F(fail, run)
 		gpa_t gpa = DMABUF_GPA + i * PAGE_SIZE;
 
 		dmabuf_fail_fill(&self->buf, 1, variant->error);
-		order_load(self->vcpu, gpa);
+		dmabuf_order_load(self->vcpu, gpa);
 		if (variant->run) {
 			EXPECT_EQ(variant->run, dmabuf_run(self->vcpu));
 			EXPECT_TRUE(variant->run == EINTR ?
@@ -1185,7 +1150,7 @@ TEST(mmio)
 	EXPECT_READ(vcpu, DMABUF_GPA, buf.size, 0, SEED);
 	EXPECT_HOST(&buf, SEED);
 	dmabuf_revoke(&buf);
-	order_load(vcpu, DMABUF_GPA);
+	dmabuf_order_load(vcpu, DMABUF_GPA);
 	EXPECT_FAULT(vcpu, EFAULT, REVOKED, DMABUF_GPA);
 	dmabuf_unrevoke(&buf);
 	EXPECT_RESULT(vcpu, dmabuf_word(SEED, 0));

@@ -496,14 +496,25 @@ u64 dmabuf_guest(struct kvm_vcpu *vcpu, enum dmabuf_op op, u64 gva, u64 size,
 	return dmabuf_finish(vcpu);
 }
 
+void dmabuf_order_load(struct kvm_vcpu *vcpu, u64 gva)
+{
+	dmabuf_order(vcpu, DMABUF_OP_LOAD, gva, 8, 0, 0, 0);
+}
+
+void dmabuf_order_store(struct kvm_vcpu *vcpu, u64 gva, u64 value)
+{
+	dmabuf_order(vcpu, DMABUF_OP_STORE, gva, 8, 0, 0, value);
+}
+
 u64 dmabuf_load(struct kvm_vcpu *vcpu, u64 gva)
 {
-	return dmabuf_guest(vcpu, DMABUF_OP_LOAD, gva, 8, 0, 0);
+	dmabuf_order_load(vcpu, gva);
+	return dmabuf_finish(vcpu);
 }
 
 void dmabuf_store(struct kvm_vcpu *vcpu, u64 gva, u64 value)
 {
-	dmabuf_order(vcpu, DMABUF_OP_STORE, gva, 8, 0, 0, value);
+	dmabuf_order_store(vcpu, gva, value);
 	dmabuf_finish(vcpu);
 }
 
@@ -528,6 +539,13 @@ struct dmabuf_levels dmabuf_levels_since(struct kvm_vm *vm,
 		.p2m = now.p2m - since.p2m,
 		.p1g = now.p1g - since.p1g,
 	};
+}
+
+u64 dmabuf_leaves(struct kvm_vm *vm)
+{
+	struct dmabuf_levels levels = dmabuf_levels(vm);
+
+	return levels.p4k + levels.p2m + levels.p1g;
 }
 
 struct slab_cache {

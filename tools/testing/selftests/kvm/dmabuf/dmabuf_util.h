@@ -135,8 +135,15 @@ void dmabuf_order(struct kvm_vcpu *vcpu, enum dmabuf_op op, u64 gva, u64 size,
 u64 dmabuf_finish(struct kvm_vcpu *vcpu);
 u64 dmabuf_guest(struct kvm_vcpu *vcpu, enum dmabuf_op op, u64 gva, u64 size,
 		 u64 offset, u64 seed);
+void dmabuf_order_load(struct kvm_vcpu *vcpu, u64 gva);
+void dmabuf_order_store(struct kvm_vcpu *vcpu, u64 gva, u64 value);
 u64 dmabuf_load(struct kvm_vcpu *vcpu, u64 gva);
 void dmabuf_store(struct kvm_vcpu *vcpu, u64 gva, u64 value);
+
+/* For tests that use the harness: the guest finds the pattern of @_seed. */
+#define EXPECT_READ(_vcpu, _gpa, _size, _offset, _seed)			\
+	EXPECT_EQ(DMABUF_OK, dmabuf_guest(_vcpu, DMABUF_OP_READ, _gpa,	\
+					  _size, _offset, _seed))
 
 /*
  * The pattern: each word depends on where in the buffer it is, so that a wrong
@@ -178,6 +185,8 @@ struct dmabuf_levels {
 struct dmabuf_levels dmabuf_levels(struct kvm_vm *vm);
 struct dmabuf_levels dmabuf_levels_since(struct kvm_vm *vm,
 					 struct dmabuf_levels since);
+/* Of all sizes. */
+u64 dmabuf_leaves(struct kvm_vm *vm);
 
 /* Does one more object per round stay behind? Names the slab cache, or NULL. */
 const char *dmabuf_leak(void (*round)(void *arg), void *arg);

@@ -403,13 +403,12 @@ TEST_F_TIMEOUT(storm, revoked, 240)
 	iova = map_file(dma, &self->buf, 0, SIZE, 0);
 	storm_start(&storm, dma, iova);
 	EXPECT_TRUE(storm_hits(&storm, self->buf.map));
-	dmabuf_order(self->vcpu, DMABUF_OP_LOAD, DMABUF_GPA + SZ_1M, 8, 0, 0, 0);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + SZ_1M);
 
 	for (int i = 0; i < 3; i++) {
 		dmabuf_revoke(&self->buf);
-		EXPECT_EQ(EFAULT, dmabuf_run(self->vcpu));
-		EXPECT_TRUE(dmabuf_is_fault(self->vcpu, KVM_MEMORY_EXIT_FLAG_REVOKED,
-					    DMABUF_GPA + SZ_1M));
+		EXPECT_FAULT(self->vcpu, EFAULT, KVM_MEMORY_EXIT_FLAG_REVOKED,
+			     DMABUF_GPA + SZ_1M);
 		EXPECT_TRUE(storm_goes_on(&storm));
 		dmabuf_unrevoke(&self->buf);
 		EXPECT_TRUE(storm_misses(&storm, self->buf.map));

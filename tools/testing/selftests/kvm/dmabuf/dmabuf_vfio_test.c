@@ -21,23 +21,7 @@
 #define IGB_STATUS	0x0008
 #define IGB_TDBAL	0xe000
 
-#define EXPECT_READ(_vcpu, _gpa, _size, _offset, _seed)			\
-	EXPECT_EQ(DMABUF_OK, dmabuf_guest(_vcpu, DMABUF_OP_READ, _gpa,	\
-					  _size, _offset, _seed))
-
-#define EXPECT_REVOKED(_vcpu, _gpa)					\
-do {									\
-	EXPECT_EQ(EFAULT, dmabuf_run(_vcpu));				\
-	EXPECT_TRUE(dmabuf_is_fault(_vcpu, REVOKED, _gpa));		\
-} while (0)
-
-/* What was begun goes on and ends well. */
-#define EXPECT_RESULT(_vcpu, _result)					\
-do {									\
-	EXPECT_EQ(0, dmabuf_run(_vcpu));				\
-	EXPECT_TRUE(dmabuf_is_done(_vcpu));				\
-	EXPECT_EQ(_result, dmabuf_cmd(_vcpu)->result);			\
-} while (0)
+#define EXPECT_REVOKED(_vcpu, _gpa)	EXPECT_FAULT(_vcpu, EFAULT, REVOKED, _gpa)
 
 static void memory_on(struct vfio_pci_device *device)
 {
@@ -47,18 +31,6 @@ static void memory_on(struct vfio_pci_device *device)
 static void memory_off(struct vfio_pci_device *device)
 {
 	vfio_pci_cmd_clear(device, PCI_COMMAND_MEMORY);
-}
-
-static u64 leaves(struct kvm_vm *vm)
-{
-	struct dmabuf_levels levels = dmabuf_levels(vm);
-
-	return levels.p4k + levels.p2m + levels.p1g;
-}
-
-static void order_load(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	dmabuf_order(vcpu, DMABUF_OP_LOAD, gpa, 8, 0, 0, 0);
 }
 
 /* The whole of a BAR as one buffer; no memslot yet. */
@@ -129,7 +101,7 @@ FIXTURE_SETUP(bar)
 	dmabuf_fill(self->mem, self->size, 0, SEED);
 	dmabuf_export_bar(&self->buf, self->device, DMABUF_IVSHMEM_BAR, 0, self->size);
 	self->vm = dmabuf_vm_create(1, &self->vcpu);
-	self->base = leaves(self->vm);
+	self->base = dmabuf_leaves(self->vm);
 }
 
 FIXTURE_TEARDOWN(bar)
@@ -185,7 +157,7 @@ TEST_F_TIMEOUT(bar, prefault, 240)
 
 	add_all(self);
 	EXPECT_EQ(0, dmabuf_prefault(self->vcpu, DMABUF_GPA, self->size));
-	EXPECT_EQ(self->base + self->size / SZ_2M, leaves(self->vm));
+	EXPECT_EQ(self->base + self->size / SZ_2M, dmabuf_leaves(self->vm));
 	memory_off(self->device);
 	EXPECT_NE(0, dmabuf_prefault(self->vcpu, DMABUF_GPA, self->size));
 	memory_on(self->device);
@@ -195,11 +167,11 @@ TEST_F_TIMEOUT(bar, decoding_switched_off, 240)
 {
 	add_all(self);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
-	EXPECT_LT(self->base, leaves(self->vm));
+	EXPECT_LT(self->base, dmabuf_leaves(self->vm));
 
 	memory_off(self->device);
-	EXPECT_EQ(self->base, leaves(self->vm));
-	order_load(self->vcpu, DMABUF_GPA + SZ_1M);
+	EXPECT_EQ(self->base, dmabuf_leaves(self->vm));
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + SZ_1M);
 	for (int i = 0; i < 3; i++)
 		EXPECT_REVOKED(self->vcpu, DMABUF_GPA + SZ_1M);
 
@@ -212,7 +184,7 @@ TEST_F_TIMEOUT(bar, slot_created_while_off, 240)
 {
 	memory_off(self->device);
 	add_all(self);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 	memory_on(self->device);
 	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
@@ -225,7 +197,7 @@ TEST_F_TIMEOUT(bar, exported_while_off, 240)
 	memory_off(self->device);
 	dmabuf_export_bar(&self->buf, self->device, DMABUF_IVSHMEM_BAR, 0, self->size);
 	add_all(self);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 	memory_on(self->device);
 	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
@@ -238,7 +210,7 @@ TEST_F_TIMEOUT(bar, slot_deleted_while_off, 240)
 
 	add_all(self);
 	memory_off(self->device);
-	order_load(self->vcpu, DMABUF_GPA + 8);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA + 8);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
 	EXPECT_EQ(0, dmabuf_run(self->vcpu));
@@ -275,7 +247,7 @@ TEST_F_TIMEOUT(bar, ranges_around_a_hole, 240)
 	EXPECT_EQ(DMABUF_OK, dmabuf_check(self->mem + SZ_1M, SZ_16K, SZ_1M, SEED));
 
 	for (int i = 0; i < 4; i++) {
-		order_load(self->vcpu, hole + i * SZ_4K);
+		dmabuf_order_load(self->vcpu, hole + i * SZ_4K);
 		EXPECT_EQ(0, dmabuf_run(self->vcpu));
 		EXPECT_EQ(KVM_EXIT_MMIO, self->vcpu->run->exit_reason);
 		EXPECT_EQ(0, dmabuf_run(self->vcpu));
@@ -400,7 +372,7 @@ TEST_F_TIMEOUT(bar, switched_off_while_running, 240)
 		rounds = READ_ONCE(runner.revoked);
 		memory_off(self->device);
 		EXPECT_TRUE(wait_more(&runner.revoked, rounds));
-		EXPECT_EQ(self->base, leaves(self->vm));
+		EXPECT_EQ(self->base, dmabuf_leaves(self->vm));
 		memory_on(self->device);
 	}
 	EXPECT_TRUE(stop(&runner));
@@ -423,7 +395,7 @@ TEST_F_TIMEOUT(bar, device_reset, 240)
 	add_all(self);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 	vfio_pci_device_reset(self->device);
-	EXPECT_EQ(self->base, leaves(self->vm));
+	EXPECT_EQ(self->base, dmabuf_leaves(self->vm));
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 
 	start(&runner, self->vcpu, SZ_1M);
@@ -443,8 +415,8 @@ TEST_F_TIMEOUT(bar, device_closed, 240)
 	add_all(self);
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 	close_device(self);
-	EXPECT_EQ(self->base, leaves(self->vm));
-	order_load(self->vcpu, DMABUF_GPA);
+	EXPECT_EQ(self->base, dmabuf_leaves(self->vm));
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 
 	/* The old buffer stays dead, a new one lives. */
@@ -475,7 +447,7 @@ TEST_F_TIMEOUT(bar, driver_unbound, 240)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 	close_device(self);
 	write_sysfs("/sys/bus/pci/drivers/vfio-pci/unbind", self->bdf);
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
 	/* Whatever comes, the next test wants the device bound. */
@@ -530,7 +502,7 @@ TEST_F_TIMEOUT(bar, low_power, 240)
 	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
 	ASSERT_EQ(0, dmabuf_vfio_feature_set(self->device,
 					     VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	order_load(self->vcpu, DMABUF_GPA);
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 	memory_off(self->device);
 	memory_on(self->device);
