@@ -99,6 +99,15 @@ static void stamp(struct kvm_vcpu *vcpu, u64 value)
 		dmabuf_store(vcpu, DMABUF_GPA + page, value);
 }
 
+/* Stamps are there only while the memory is private. */
+static void convert_and_back(struct kvm_vcpu *vcpu)
+{
+	vm_mem_set_private(vcpu->vm, DMABUF_GPA, SIZE);
+	stamp(vcpu, STAMP);
+	stamp(vcpu, 0);
+	vm_mem_set_shared(vcpu->vm, DMABUF_GPA, SIZE);
+}
+
 /* Wait for the device to map something, so that there is something to lose. */
 static bool dma_wait(struct dma *dma)
 {
@@ -121,10 +130,7 @@ TEST_F_TIMEOUT(race, convert, 240)
 	dma_start(&dma, self->device);
 	while (dmabuf_another_round(&rounds, 300)) {
 		ASSERT_TRUE(dma_wait(&dma));
-		vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
-		stamp(self->vcpu, STAMP);
-		stamp(self->vcpu, 0);
-		vm_mem_set_shared(self->vm, DMABUF_GPA, SIZE);
+		convert_and_back(self->vcpu);
 	}
 	dma_stop(&dma);
 	EXPECT_EQ(0, dma.stamps);
@@ -240,10 +246,7 @@ TEST_F_TIMEOUT(race, convert_and_punch, 240)
 	kvm_pthread_create(&puncher.thread, NULL, puncher_thread, &puncher);
 	while (dmabuf_another_round(&rounds, 300)) {
 		ASSERT_TRUE(dma_wait(&dma));
-		vm_mem_set_private(self->vm, DMABUF_GPA, SIZE);
-		stamp(self->vcpu, STAMP);
-		stamp(self->vcpu, 0);
-		vm_mem_set_shared(self->vm, DMABUF_GPA, SIZE);
+		convert_and_back(self->vcpu);
 	}
 	WRITE_ONCE(puncher.stop, true);
 	kvm_pthread_join(puncher.thread, NULL);
