@@ -6,6 +6,8 @@
 
 #include "host.h"
 
+#include "dma-buf-sink.h"
+
 #include <trace/events/dma_buf.h>
 #include <trace/events/dma_buf_mapping.h>
 
@@ -317,6 +319,48 @@ void host_invalidate(struct dma_buf *dmabuf)
 
 	list_for_each_entry(attach, &dmabuf->attachments, node)
 		dma_buf_mapping_invalidate(attach, 0, dmabuf->size);
+}
+
+static int host_take(struct dma_buf_attachment *attach, void *cookie,
+		     const struct dma_buf_extent *extent)
+{
+	assert_true(host.nr_taken < ARRAY_SIZE(host.taken));
+	host.taken[host.nr_taken++] = *extent;
+	return host.take_error;
+}
+
+int host_fill(const struct dma_buf_extent_ops *ops, unsigned int nr_pages,
+	      u64 offset, u64 length, bool write)
+{
+	const struct dma_buf_mapping_exp row = { .ops = ops };
+	const struct dma_buf_ops dmabuf_ops = { };
+	struct dma_buf dmabuf;
+	struct dma_buf_attachment attach = {
+		.dmabuf = &dmabuf,
+		.map_exp = &row,
+	};
+	int ret;
+
+	host_dmabuf_init(&dmabuf, &dmabuf_ops, (size_t)nr_pages << PAGE_SHIFT);
+	host.nr_taken = 0;
+	host.trace[0] = '\0';
+
+	assert_int_equal(dma_buf_sink_attach(&attach), 0);
+	dma_resv_lock(dmabuf.resv, NULL);
+	ret = dma_buf_sink_run(&attach, offset, length, write, host_take, NULL);
+	dma_resv_unlock(dmabuf.resv);
+	dma_buf_sink_detach(&attach);
+	return ret;
+}
+
+void host_assert_extent(unsigned int i, unsigned int first, unsigned int nr,
+			u32 kind)
+{
+	assert_true(i < host.nr_taken);
+	assert_int_equal(host.taken[i].offset, (u64)first << PAGE_SHIFT);
+	assert_int_equal(host.taken[i].nr_pages, nr);
+	assert_int_equal(host.taken[i].kind, kind);
+	assert_int_equal(host.taken[i].flags, 0);
 }
 
 unsigned int host_seed(void)

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include <linux/dma-buf.h>
+#include <linux/dma-buf-extent.h>
 
 struct host_test {
 	const char *name;
@@ -63,6 +64,11 @@ struct host {
 	int region_walks;
 	u64 ram_start;
 	u64 ram_end;
+
+	/* What host_fill() took, and what it answers to each. */
+	struct dma_buf_extent taken[HOST_NR_PAGES];
+	unsigned int nr_taken;
+	int take_error;
 };
 
 extern struct host host;
@@ -83,6 +89,13 @@ void host_dmabuf_init(struct dma_buf *dmabuf, const struct dma_buf_ops *ops,
 /* What dma_buf_detach() and dma_buf_invalidate_mappings() do. */
 void host_detach(struct dma_buf_attachment *attach);
 void host_invalidate(struct dma_buf *dmabuf);
+
+/* Has @ops fill a window of a buffer of @nr_pages, through a real sink. */
+int host_fill(const struct dma_buf_extent_ops *ops, unsigned int nr_pages,
+	      u64 offset, u64 length, bool write);
+/* The @i-th extent that was taken; @first counts pages of the buffer. */
+void host_assert_extent(unsigned int i, unsigned int first, unsigned int nr,
+			u32 kind);
 
 /* Differs from run to run. SEED=n in the environment repeats one. */
 unsigned int host_seed(void);

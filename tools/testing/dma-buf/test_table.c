@@ -6,7 +6,6 @@
 #include "host.h"
 
 #include "dma-buf-extent-table.h"
-#include "dma-buf-sink.h"
 
 #define MAX_PAGES	HOST_NR_PAGES
 
@@ -18,13 +17,7 @@ static struct sg_table sgt;
 static unsigned int pages[MAX_PAGES];
 static unsigned int nr_pages;
 
-static struct dma_buf_extent taken[MAX_PAGES];
-static unsigned int nr_taken;
-static int take_error;
 static int filled;
-
-static struct dma_buf dmabuf;
-static struct dma_buf_attachment attachment;
 
 static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 		u64 offset, u64 length, bool write)
@@ -33,23 +26,13 @@ static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 	return filled;
 }
 
-static int take(struct dma_buf_attachment *attach, void *cookie,
-		const struct dma_buf_extent *extent)
-{
-	taken[nr_taken++] = *extent;
-	return take_error;
-}
-
 static const struct dma_buf_extent_ops extent_ops = { .fill = fill };
-static const struct dma_buf_mapping_exp row = { .ops = &extent_ops };
-static const struct dma_buf_ops ops = { };
 
 static void begin(void)
 {
 	memset(&table, 0, sizeof(table));
 	sgt = (struct sg_table) { .sgl = entries };
 	nr_pages = 0;
-	take_error = 0;
 }
 
 /* An entry of pages from page number @first on. */
@@ -74,22 +57,7 @@ static void end(void)
 /* In bytes. */
 static int run_bytes(u64 offset, u64 length)
 {
-	int ret;
-
-	host_dmabuf_init(&dmabuf, &ops, (size_t)nr_pages << PAGE_SHIFT);
-	attachment = (struct dma_buf_attachment) {
-		.dmabuf = &dmabuf,
-		.map_exp = &row,
-	};
-	nr_taken = 0;
-	host.trace[0] = '\0';
-
-	assert_int_equal(dma_buf_sink_attach(&attachment), 0);
-	dma_resv_lock(dmabuf.resv, NULL);
-	ret = dma_buf_sink_run(&attachment, offset, length, false, take, NULL);
-	dma_resv_unlock(dmabuf.resv);
-	dma_buf_sink_detach(&attachment);
-	return ret;
+	return host_fill(&extent_ops, nr_pages, offset, length, false);
 }
 
 static int run(unsigned int first, unsigned int nr)
@@ -101,12 +69,8 @@ static int run(unsigned int first, unsigned int nr)
 static void assert_extent(unsigned int i, unsigned int first, unsigned int nr,
 			  unsigned int page)
 {
-	assert_true(i < nr_taken);
-	assert_int_equal(taken[i].offset, (u64)first << PAGE_SHIFT);
-	assert_int_equal(taken[i].nr_pages, nr);
-	assert_int_equal(taken[i].kind, DMA_BUF_EXTENT_RAM);
-	assert_int_equal(taken[i].flags, 0);
-	assert_ptr_equal(taken[i].page, &host_pages[page]);
+	host_assert_extent(i, first, nr, DMA_BUF_EXTENT_RAM);
+	assert_ptr_equal(host.taken[i].page, &host_pages[page]);
 }
 
 /* One window, one extent. */
@@ -115,7 +79,7 @@ static void assert_one(unsigned int first, unsigned int nr, unsigned int start,
 {
 	assert_int_equal(run(first, nr), 0);
 	assert_int_equal(filled, 0);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	assert_extent(0, start, len, page);
 }
 
@@ -192,7 +156,7 @@ static void window_over_several_runs(void)
 	add(64, 4);
 	init();
 	assert_int_equal(run(7, 6), 0);
-	assert_int_equal(nr_taken, 3);
+	assert_int_equal(host.nr_taken, 3);
 	assert_extent(0, 0, 8, 16);
 	assert_extent(1, 8, 4, 32);
 	assert_extent(2, 12, 4, 48);
@@ -207,9 +171,9 @@ static void window_of_bytes(void)
 	add(48, 1);
 	init();
 	assert_int_equal(run_bytes(PAGE_SIZE - 1, 2), 0);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	assert_int_equal(run_bytes(PAGE_SIZE, PAGE_SIZE), 0);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	assert_extent(0, 1, 1, 32);
 	end();
 }
@@ -266,7 +230,7 @@ static void window_over_a_run_with_a_failed_end(void)
 	init();
 	host_pages[16].flags = PAGE_HWPOISON;
 	assert_int_equal(run(3, 4), 0);
-	assert_int_equal(nr_taken, 4);
+	assert_int_equal(host.nr_taken, 4);
 	assert_extent(0, 3, 1, 17);
 	assert_extent(2, 5, 1, 19);
 	assert_extent(3, 6, 2, 32);
@@ -280,10 +244,10 @@ static void error_of_the_mapper(void)
 	add(16, 1);
 	add(32, 1);
 	init();
-	take_error = -ENOSPC;
+	host.take_error = -ENOSPC;
 	assert_int_equal(run(0, 2), -ENOSPC);
 	assert_int_equal(filled, -ENOSPC);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	end();
 }
 
@@ -306,16 +270,16 @@ static void random_tables(void)
 		for (first = 0; first < nr_pages; first++) {
 			nr = 1 + host_random(nr_pages - first);
 			assert_int_equal(run(first, nr), 0);
-			for (i = 0; i < nr_taken; i++) {
-				unsigned int start = taken[i].offset >> PAGE_SHIFT;
-				unsigned int stop = start + taken[i].nr_pages, k;
+			for (i = 0; i < host.nr_taken; i++) {
+				unsigned int start = host.taken[i].offset >> PAGE_SHIFT;
+				unsigned int stop = start + host.taken[i].nr_pages, k;
 
 				/* Maximal, and of the pages that the buffer has. */
 				assert_true(!start || pages[start - 1] + 1 != pages[start]);
 				assert_true(stop == nr_pages ||
 					    pages[stop - 1] + 1 != pages[stop]);
 				for (k = start; k < stop; k++)
-					assert_ptr_equal(taken[i].page + (k - start),
+					assert_ptr_equal(host.taken[i].page + (k - start),
 							 &host_pages[pages[k]]);
 			}
 		}

@@ -4,7 +4,6 @@
  */
 #include "host.h"
 
-#include "dma-buf-sink.h"
 #include "udmabuf-extent.h"
 
 #define MAX_ITEMS	600
@@ -17,12 +16,7 @@ static unsigned int item_of[MAX_PAGES];
 static unsigned int nr_pages;
 static unsigned int nr_items;
 
-static struct dma_buf_extent taken[MAX_PAGES];
-static unsigned int nr_taken;
 static int filled;
-
-static struct dma_buf dmabuf;
-static struct dma_buf_attachment attachment;
 
 static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 		u64 offset, u64 length, bool write)
@@ -31,16 +25,7 @@ static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 	return filled;
 }
 
-static int take(struct dma_buf_attachment *attach, void *cookie,
-		const struct dma_buf_extent *extent)
-{
-	taken[nr_taken++] = *extent;
-	return 0;
-}
-
 static const struct dma_buf_extent_ops extent_ops = { .fill = fill };
-static const struct dma_buf_mapping_exp table[] = { { .ops = &extent_ops }, { } };
-static const struct dma_buf_ops ops = { .mappings = table };
 
 /* As udmabuf_create() does: room first, then the items in turn. */
 static void begin(unsigned int max_items)
@@ -75,25 +60,10 @@ static void add_item(unsigned int first, unsigned int nr)
 /* In bytes. */
 static int run_bytes(u64 offset, u64 length, bool write)
 {
-	int ret;
-
-	host_dmabuf_init(&dmabuf, &ops, (size_t)nr_pages << PAGE_SHIFT);
-	attachment = (struct dma_buf_attachment) {
-		.dmabuf = &dmabuf,
-		.map_exp = &table[0],
-	};
-	nr_taken = 0;
 	host.folio_lookups = 0;
 	host.dirtied = 0;
-	host.trace[0] = '\0';
-
 	assert_int_equal(nr_items, items.nr);
-	assert_int_equal(dma_buf_sink_attach(&attachment), 0);
-	dma_resv_lock(dmabuf.resv, NULL);
-	ret = dma_buf_sink_run(&attachment, offset, length, write, take, NULL);
-	dma_resv_unlock(dmabuf.resv);
-	dma_buf_sink_detach(&attachment);
-	return ret;
+	return host_fill(&extent_ops, nr_pages, offset, length, write);
 }
 
 static int run(unsigned int first, unsigned int nr)
@@ -110,12 +80,8 @@ static void end(void)
 static void assert_extent(unsigned int i, unsigned int first, unsigned int nr,
 			  unsigned int page)
 {
-	assert_true(i < nr_taken);
-	assert_int_equal(taken[i].offset, (u64)first << PAGE_SHIFT);
-	assert_int_equal(taken[i].nr_pages, nr);
-	assert_int_equal(taken[i].kind, DMA_BUF_EXTENT_RAM);
-	assert_int_equal(taken[i].flags, 0);
-	assert_ptr_equal(taken[i].page, &host_pages[page]);
+	host_assert_extent(i, first, nr, DMA_BUF_EXTENT_RAM);
+	assert_ptr_equal(host.taken[i].page, &host_pages[page]);
 }
 
 /* One window, one extent. */
@@ -123,7 +89,7 @@ static void assert_one(unsigned int first, unsigned int nr, unsigned int start,
 		       unsigned int len, unsigned int page)
 {
 	assert_int_equal(run(first, nr), 0);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	assert_extent(0, start, len, page);
 }
 
@@ -223,7 +189,7 @@ static void window_over_several_folios(void)
 	host_folio(28, 4);
 	add_item(16, 16);
 	assert_int_equal(run(7, 6), 0);
-	assert_int_equal(nr_taken, 3);
+	assert_int_equal(host.nr_taken, 3);
 	assert_extent(0, 0, 8, 16);
 	assert_extent(1, 8, 4, 24);
 	assert_extent(2, 12, 4, 28);
@@ -250,7 +216,7 @@ static void items_that_go_on_in_a_folio_stay_apart(void)
 	assert_one(2, 1, 0, 3, 16);
 	assert_one(3, 1, 3, 5, 19);
 	assert_int_equal(run(0, 8), 0);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	end();
 }
 
@@ -263,7 +229,7 @@ static void pages_of_one_folio_backwards(void)
 	for (i = 0; i < 8; i++)
 		add_item(23 - i, 1);
 	assert_int_equal(run(0, 8), 0);
-	assert_int_equal(nr_taken, 8);
+	assert_int_equal(host.nr_taken, 8);
 	for (i = 0; i < 8; i++)
 		assert_extent(i, i, 1, 23 - i);
 	end();
@@ -336,9 +302,9 @@ static void window_of_bytes(void)
 	add_item(5, 3);
 	/* The last byte of one page and the first of the next. */
 	assert_int_equal(run_bytes(PAGE_SIZE - 1, 2, false), 0);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	assert_int_equal(run_bytes(PAGE_SIZE, PAGE_SIZE, false), 0);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	assert_extent(0, 1, 1, 6);
 	end();
 }
@@ -423,9 +389,9 @@ static void folio_with_a_failed_page_is_given_page_by_page(void)
 	assert_one(3, 1, 3, 1, 19);
 	assert_one(5, 1, 5, 1, 21);
 	assert_int_equal(run(2, 2), 0);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	assert_int_equal(run(4, 1), -EHWPOISON);
-	assert_int_equal(nr_taken, 0);
+	assert_int_equal(host.nr_taken, 0);
 	end();
 }
 
@@ -436,7 +402,7 @@ static void window_ends_before_a_failed_page(void)
 	fail_page(16, 20);
 	add_item(16, 8);
 	assert_int_equal(run(2, 6), -EHWPOISON);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	assert_extent(1, 3, 1, 19);
 	end();
 }
@@ -451,7 +417,7 @@ static void failed_hugetlb_folio_is_lost(void)
 	add_item(16, 8);
 	for (i = 0; i < 8; i++)
 		assert_int_equal(run(i, 1), -EHWPOISON);
-	assert_int_equal(nr_taken, 0);
+	assert_int_equal(host.nr_taken, 0);
 	end();
 }
 
@@ -463,7 +429,7 @@ static void error_of_the_sink_is_returned(void)
 	assert_int_equal(run_bytes(0, 8 * PAGE_SIZE, true), -EHWPOISON);
 	assert_int_equal(filled, -EHWPOISON);
 	/* And is the end of it. */
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	assert_int_equal(host.folio_lookups, 3);
 	assert_false(dirty(19));
 	end();
@@ -574,7 +540,7 @@ static void check_window(unsigned int first, unsigned int nr, bool write)
 			;
 		assert_extent(n++, start, stop - start, pages[start] - host_pages);
 	}
-	assert_int_equal(nr_taken, n);
+	assert_int_equal(host.nr_taken, n);
 
 	for (i = 0; i < HOST_NR_PAGES; i++) {
 		assert_int_equal(dirty(i), expect[i]);

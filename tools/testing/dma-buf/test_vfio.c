@@ -5,7 +5,6 @@
  */
 #include "host.h"
 
-#include "dma-buf-sink.h"
 #include "vfio_pci_dmabuf_extent.h"
 
 #define MAX_RANGES	400
@@ -19,14 +18,8 @@ static unsigned int nr_ranges;
 static phys_addr_t pages[HOST_NR_PAGES];
 static unsigned int nr_pages;
 
-static struct dma_buf_extent taken[HOST_NR_PAGES];
-static unsigned int nr_taken;
-static int take_error;
 static int filled;
 static int provider;
-
-static struct dma_buf dmabuf;
-static struct dma_buf_attachment attachment;
 
 static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 		u64 offset, u64 length, bool write)
@@ -35,23 +28,13 @@ static int fill(struct dma_buf_attachment *attach, struct dma_buf_sink *sink,
 	return filled;
 }
 
-static int take(struct dma_buf_attachment *attach, void *cookie,
-		const struct dma_buf_extent *extent)
-{
-	taken[nr_taken++] = *extent;
-	return take_error;
-}
-
 static const struct dma_buf_extent_ops extent_ops = { .fill = fill };
-static const struct dma_buf_mapping_exp row = { .ops = &extent_ops };
-static const struct dma_buf_ops ops = { };
 
 static void begin(void)
 {
 	memset(&runs, 0, sizeof(runs));
 	nr_ranges = 0;
 	nr_pages = 0;
-	take_error = 0;
 }
 
 /* Pages of the BAR from number @first on. */
@@ -79,22 +62,7 @@ static void end(void)
 /* In bytes. */
 static int run_bytes(u64 offset, u64 length)
 {
-	int ret;
-
-	host_dmabuf_init(&dmabuf, &ops, nr_pages * PAGE_SIZE);
-	attachment = (struct dma_buf_attachment) {
-		.dmabuf = &dmabuf,
-		.map_exp = &row,
-	};
-	nr_taken = 0;
-	host.trace[0] = '\0';
-
-	assert_int_equal(dma_buf_sink_attach(&attachment), 0);
-	dma_resv_lock(dmabuf.resv, NULL);
-	ret = dma_buf_sink_run(&attachment, offset, length, true, take, NULL);
-	dma_resv_unlock(dmabuf.resv);
-	dma_buf_sink_detach(&attachment);
-	return ret;
+	return host_fill(&extent_ops, nr_pages, offset, length, true);
 }
 
 static int run(unsigned int first, unsigned int nr)
@@ -106,13 +74,9 @@ static int run(unsigned int first, unsigned int nr)
 static void assert_extent(unsigned int i, unsigned int first, unsigned int nr,
 			  unsigned int page)
 {
-	assert_true(i < nr_taken);
-	assert_int_equal(taken[i].offset, first * PAGE_SIZE);
-	assert_int_equal(taken[i].nr_pages, nr);
-	assert_int_equal(taken[i].kind, DMA_BUF_EXTENT_MMIO);
-	assert_int_equal(taken[i].flags, 0);
-	assert_int_equal(taken[i].mmio.phys, BAR + page * PAGE_SIZE);
-	assert_ptr_equal(taken[i].mmio.provider, &provider);
+	host_assert_extent(i, first, nr, DMA_BUF_EXTENT_MMIO);
+	assert_int_equal(host.taken[i].mmio.phys, BAR + page * PAGE_SIZE);
+	assert_ptr_equal(host.taken[i].mmio.provider, &provider);
 }
 
 /* One window, one extent. */
@@ -121,7 +85,7 @@ static void assert_one(unsigned int first, unsigned int nr, unsigned int start,
 {
 	assert_int_equal(run(first, nr), 0);
 	assert_int_equal(filled, 0);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	assert_extent(0, start, len, page);
 }
 
@@ -157,7 +121,7 @@ static void ranges_around_a_hole(void)
 	assert_one(3, 1, 0, 4, 0);
 	assert_one(4, 1, 4, 2, 6);
 	assert_int_equal(run(2, 3), 0);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	assert_extent(0, 0, 4, 0);
 	assert_extent(1, 4, 2, 6);
 	end();
@@ -218,9 +182,9 @@ static void window_of_bytes(void)
 	add(2, 1);
 	init();
 	assert_int_equal(run_bytes(PAGE_SIZE - 1, 1), 0);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	assert_int_equal(run_bytes(PAGE_SIZE - 1, 2), 0);
-	assert_int_equal(nr_taken, 2);
+	assert_int_equal(host.nr_taken, 2);
 	end();
 }
 
@@ -230,10 +194,10 @@ static void error_of_the_sink_is_returned(void)
 	add(0, 1);
 	add(2, 1);
 	init();
-	take_error = -ENOSPC;
+	host.take_error = -ENOSPC;
 	assert_int_equal(run(0, 2), -ENOSPC);
 	assert_int_equal(filled, -ENOSPC);
-	assert_int_equal(nr_taken, 1);
+	assert_int_equal(host.nr_taken, 1);
 	end();
 }
 
@@ -283,17 +247,17 @@ static void random_ranges(void)
 		first = host_random(nr_pages);
 		nr = 1 + host_random(nr_pages - first);
 		assert_int_equal(run(first, nr), 0);
-		assert_true(taken[0].offset <= first * PAGE_SIZE);
-		for (i = 0; i < nr_taken; i++) {
-			unsigned int at = taken[i].offset / PAGE_SIZE, j;
+		assert_true(host.taken[0].offset <= first * PAGE_SIZE);
+		for (i = 0; i < host.nr_taken; i++) {
+			unsigned int at = host.taken[i].offset / PAGE_SIZE, j;
 
-			for (j = 0; j < taken[i].nr_pages; j++)
-				assert_int_equal(taken[i].mmio.phys + j * PAGE_SIZE,
+			for (j = 0; j < host.taken[i].nr_pages; j++)
+				assert_int_equal(host.taken[i].mmio.phys + j * PAGE_SIZE,
 						 pages[at + j]);
 			/* As long as it can be. */
 			if (at)
 				assert_int_not_equal(pages[at - 1] + PAGE_SIZE, pages[at]);
-			at += taken[i].nr_pages;
+			at += host.taken[i].nr_pages;
 			if (at < nr_pages)
 				assert_int_not_equal(pages[at - 1] + PAGE_SIZE, pages[at]);
 		}
