@@ -13,23 +13,6 @@
 
 #define NR_PAGES	16
 
-/* All of the buffer, at self->iova. */
-static int map_all(dmabuf_t *self, __u32 flags)
-{
-	return map_file(self->fd, self->ioas_id, &self->buf, 0, self->buf.size,
-			&self->iova, flags);
-}
-
-static bool all_there(dmabuf_t *self)
-{
-	return all_have(self, self->iova, 0, self->buf.size);
-}
-
-static bool none_there(dmabuf_t *self)
-{
-	return all_fault(self, self->iova, self->buf.size);
-}
-
 TEST_F(dmabuf, extents)
 {
 	__u32 order;

@@ -317,4 +317,21 @@ static inline bool all_fault(dmabuf_t *self, __u64 iova, size_t length)
 	return true;
 }
 
+/* All of the buffer, at self->iova. */
+static inline int map_all(dmabuf_t *self, __u32 flags)
+{
+	return map_file(self->fd, self->ioas_id, &self->buf, 0, self->buf.size,
+			&self->iova, flags);
+}
+
+static inline bool all_there(dmabuf_t *self)
+{
+	return all_have(self, self->iova, 0, self->buf.size);
+}
+
+static inline bool none_there(dmabuf_t *self)
+{
+	return all_fault(self, self->iova, self->buf.size);
+}
+
 #endif

@@ -57,28 +57,16 @@ static bool fail_nth(dmabuf_t *self, act_t act, unsigned int nth, int *ret)
 	return !atoi(buf);
 }
 
-static bool here(dmabuf_t *self)
-{
-	return all_have(self, self->iova, 0, self->buf.size);
-}
-
-static bool gone(dmabuf_t *self)
-{
-	return all_fault(self, self->iova, self->buf.size);
-}
-
 /* The ioctls */
 
 static int act_map(dmabuf_t *self)
 {
-	return map_file(self->fd, self->ioas_id, &self->buf, 0, self->buf.size,
-			&self->iova, RW | IOMMU_IOAS_MAP_FIXED_IOVA);
+	return map_all(self, RW | IOMMU_IOAS_MAP_FIXED_IOVA);
 }
 
 static int act_map_remap(dmabuf_t *self)
 {
-	return map_file(self->fd, self->ioas_id, &self->buf, 0, self->buf.size,
-			&self->iova, RW | REMAP | IOMMU_IOAS_MAP_FIXED_IOVA);
+	return map_all(self, RW | REMAP | IOMMU_IOAS_MAP_FIXED_IOVA);
 }
 
 static int act_unmap(dmabuf_t *self)
@@ -145,10 +133,10 @@ TEST_F(dmabuf, map)
 		failed = fail_nth(self, act_map, nth, &ret);
 		check_result(_metadata, ret);
 		if (!ret) {
-			ASSERT_TRUE(here(self));
+			ASSERT_TRUE(all_there(self));
 			ASSERT_EQ(0, act_unmap(self));
 		}
-		ASSERT_TRUE(gone(self));
+		ASSERT_TRUE(none_there(self));
 		ASSERT_EQ(0, buf_counters(&self->buf).attachments);
 	}
 	EXPECT_LT(3, nth);
@@ -166,11 +154,11 @@ TEST_F(dmabuf, map_while_revoked)
 		ASSERT_GT(MAX_ROUNDS, nth);
 		failed = fail_nth(self, act_map_remap, nth, &ret);
 		check_result(_metadata, ret);
-		ASSERT_TRUE(gone(self));
+		ASSERT_TRUE(none_there(self));
 		if (ret)
 			continue;
 		ASSERT_EQ(0, act_unrevoke(self));
-		ASSERT_TRUE(here(self));
+		ASSERT_TRUE(all_there(self));
 		ASSERT_EQ(0, act_unmap(self));
 		ASSERT_EQ(0, act_revoke(self));
 	}
@@ -219,7 +207,7 @@ TEST_F(dmabuf, copy)
 		ASSERT_GT(MAX_ROUNDS, nth);
 		failed = fail_nth(self, act_copy, nth, &ret);
 		check_result(_metadata, ret);
-		ASSERT_TRUE(here(self));
+		ASSERT_TRUE(all_there(self));
 		if (ret)
 			continue;
 		ASSERT_TRUE(device_has(self->fd, self->copy_hwpt, copy, &self->buf,
@@ -248,7 +236,7 @@ TEST_F(dmabuf, unmap)
 			ASSERT_TRUE(all_have(self, self->iova, 0, 3 * PAGE_SIZE));
 			ASSERT_EQ(0, act_unmap(self));
 		}
-		ASSERT_TRUE(gone(self));
+		ASSERT_TRUE(none_there(self));
 	}
 }
 
@@ -264,9 +252,9 @@ TEST_F(dmabuf, revoke)
 		ASSERT_GT(MAX_ROUNDS, nth);
 		failed = fail_nth(self, act_revoke, nth, &ret);
 		ASSERT_EQ(0, ret);
-		ASSERT_TRUE(gone(self));
+		ASSERT_TRUE(none_there(self));
 		ASSERT_EQ(0, act_unrevoke(self));
-		ASSERT_TRUE(here(self));
+		ASSERT_TRUE(all_there(self));
 	}
 }
 
@@ -285,7 +273,7 @@ TEST_F(dmabuf, invalidate_range)
 		ASSERT_EQ(0, ret);
 		ASSERT_TRUE(all_fault(self, self->iova + 3 * PAGE_SIZE, PAGE_SIZE));
 		if (failed && all_fault(self, self->iova, PAGE_SIZE)) {
-			ASSERT_TRUE(gone(self));
+			ASSERT_TRUE(none_there(self));
 			all++;
 		} else {
 			ASSERT_TRUE(all_have(self, self->iova, 0, 3 * PAGE_SIZE));
@@ -294,7 +282,7 @@ TEST_F(dmabuf, invalidate_range)
 		}
 		ASSERT_EQ(0, act_revoke(self));
 		ASSERT_EQ(0, act_unrevoke(self));
-		ASSERT_TRUE(here(self));
+		ASSERT_TRUE(all_there(self));
 	}
 	EXPECT_EQ(1, all);
 }
@@ -326,7 +314,7 @@ TEST_F(dmabuf, remap)
 		}
 		ASSERT_EQ(0, act_revoke(self));
 		ASSERT_EQ(0, act_unrevoke(self));
-		ASSERT_TRUE(here(self));
+		ASSERT_TRUE(all_there(self));
 	}
 	EXPECT_LT(0, lost);
 }

@@ -17,22 +17,6 @@ static int create(dmabuf_t *self, __u32 order, __u32 flags)
 			  DMA_BUF_TEST_REVOCABLE | flags);
 }
 
-static int map_all(dmabuf_t *self, __u32 flags)
-{
-	return map_file(self->fd, self->ioas_id, &self->buf, 0, self->buf.size,
-			&self->iova, flags);
-}
-
-static bool all_there(dmabuf_t *self)
-{
-	return all_have(self, self->iova, 0, self->buf.size);
-}
-
-static bool none_there(dmabuf_t *self)
-{
-	return all_fault(self, self->iova, self->buf.size);
-}
-
 static int invalidate(dmabuf_t *self, size_t first, size_t nr)
 {
 	return buf_invalidate(&self->buf, first * PAGE_SIZE, nr * PAGE_SIZE);
