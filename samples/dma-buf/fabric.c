@@ -63,10 +63,8 @@ static int fabric_copy(struct fabric *fabric, u64 addr, void *data, size_t len,
 		/* To close the page waits for the access. */
 		xa_lock(&fabric->pages);
 		at = xa_load(&fabric->pages, addr >> PAGE_SHIFT);
-		if (at && write)
-			memcpy(at + offset_in_page(addr), data, n);
-		else if (at)
-			memcpy(data, at + offset_in_page(addr), n);
+		if (at)
+			sample_copy(at + offset_in_page(addr), data, n, write);
 		xa_unlock(&fabric->pages);
 		if (!at)
 			return -EFAULT;

@@ -48,6 +48,15 @@ static inline bool sample_in_bounds(u64 offset, size_t len)
 	return offset <= SAMPLE_SIZE && len <= SAMPLE_SIZE - offset;
 }
 
+/* To @at, or from there. */
+static inline void sample_copy(void *at, void *data, size_t len, bool write)
+{
+	if (write)
+		memcpy(at, data, len);
+	else
+		memcpy(data, at, len);
+}
+
 /* The exporter's own view of its memory, and what plays an engine of a device. */
 static inline int sample_buf_copy(struct sample_buf *buf, u64 offset, void *data,
 				  size_t len, bool write)
@@ -57,13 +66,9 @@ static inline int sample_buf_copy(struct sample_buf *buf, u64 offset, void *data
 
 	while (len) {
 		size_t n = min(len, PAGE_SIZE - offset_in_page(offset));
-		void *at = buf->page[offset >> PAGE_SHIFT] +
-			   offset_in_page(offset);
 
-		if (write)
-			memcpy(at, data, n);
-		else
-			memcpy(data, at, n);
+		sample_copy(buf->page[offset >> PAGE_SHIFT] +
+			    offset_in_page(offset), data, n, write);
 		data += n;
 		offset += n;
 		len -= n;
@@ -188,12 +193,7 @@ static inline void sample_sgt_unmap(struct dma_buf_attachment *attach,
 static inline void sample_dma(struct device *dev, dma_addr_t addr, void *data,
 			      size_t len, bool write)
 {
-	void *at = phys_to_virt(dma_to_phys(dev, addr));
-
-	if (write)
-		memcpy(at, data, len);
-	else
-		memcpy(data, at, len);
+	sample_copy(phys_to_virt(dma_to_phys(dev, addr)), data, len, write);
 }
 
 /* What an importer does with an attachment of the SGT type. */

@@ -201,7 +201,6 @@ static int pf_access(void *importer, u64 offset, void *data, size_t len,
 {
 	struct pf_import *import = importer;
 	struct dma_buf_attachment *attach = import->attach;
-	void *at;
 	int ret = 0;
 
 	if (!sample_in_bounds(offset, len))
@@ -220,11 +219,8 @@ static int pf_access(void *importer, u64 offset, void *data, size_t len,
 	}
 
 	/* The copy engine of the device takes offsets in its memory. */
-	at = import->pf->lmem + import->lmem_offset + offset;
-	if (write)
-		memcpy(at, data, len);
-	else
-		memcpy(data, at, len);
+	sample_copy(import->pf->lmem + import->lmem_offset + offset, data, len,
+		    write);
 unlock:
 	dma_resv_unlock(attach->dmabuf->resv);
 	return ret;
