@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,7 +30,6 @@ bool dmabuf_exporter(void)
 int __dmabuf_create_test(struct dmabuf *buf, struct dma_buf_test_create *args)
 {
 	int prot = PROT_READ, r;
-	struct stat st;
 
 	memset(buf, 0, sizeof(*buf));
 	buf->memfd = -1;
@@ -41,8 +39,7 @@ int __dmabuf_create_test(struct dmabuf *buf, struct dma_buf_test_create *args)
 
 	buf->fd = args->fd;
 	buf->size = args->size;
-	TEST_ASSERT(!fstat(buf->fd, &st), "fstat() failed");
-	buf->ino = st.st_ino;
+	buf->ino = dmabuf_ino(buf->fd);
 
 	if ((args->fd_flags & O_ACCMODE) == O_RDWR)
 		prot |= PROT_WRITE;

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "dmabuf_gmem.h"
 
@@ -42,14 +41,12 @@ void gmem_export(struct dmabuf *buf, int gmem, u64 offset, u64 size, u32 flags)
 		.flags = flags,
 		.fd_flags = O_RDWR | O_CLOEXEC,
 	};
-	struct stat st;
 
 	*buf = (struct dmabuf){ .memfd = -1, .size = size };
 	buf->fd = __gmem_export(gmem, &args);
 	TEST_ASSERT(buf->fd >= 0, "KVM_GMEM_EXPORT_DMABUF failed: %s",
 		    strerror(-buf->fd));
-	TEST_ASSERT(!fstat(buf->fd, &st), "fstat() failed");
-	buf->ino = st.st_ino;
+	buf->ino = dmabuf_ino(buf->fd);
 }
 
 void gmem_add_slot(struct kvm_vm *vm, u32 slot, gpa_t gpa, u64 size, int gmem,

@@ -36,6 +36,14 @@ bool dmabuf_hugepages(u64 size, u64 nr)
 	return ok;
 }
 
+u64 dmabuf_ino(int fd)
+{
+	struct stat st;
+
+	TEST_ASSERT(!fstat(fd, &st), "fstat() failed");
+	return st.st_ino;
+}
+
 static void dmabuf_create_memfd(struct dmabuf *buf, u64 mem_size,
 				unsigned int flags)
 {
@@ -52,7 +60,6 @@ static void dmabuf_export(struct dmabuf *buf, u64 size,
 			  struct udmabuf_create_list *list)
 {
 	int dev = open_path_or_exit("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-	struct stat st;
 
 	list->flags = UDMABUF_FLAGS_CLOEXEC;
 	buf->fd = ioctl(dev, UDMABUF_CREATE_LIST, list);
@@ -60,8 +67,7 @@ static void dmabuf_export(struct dmabuf *buf, u64 size,
 		    list->count, errno);
 	close(dev);
 
-	TEST_ASSERT(!fstat(buf->fd, &st), "fstat() failed");
-	buf->ino = st.st_ino;
+	buf->ino = dmabuf_ino(buf->fd);
 	buf->size = size;
 	buf->map = kvm_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->fd);
 }
@@ -143,7 +149,6 @@ int dmabuf_create_heap(struct dmabuf *buf, const char *heap, u64 size)
 		.len = size,
 		.fd_flags = O_RDWR | O_CLOEXEC,
 	};
-	struct stat st;
 	char path[64];
 	int fd, r;
 
@@ -160,8 +165,7 @@ int dmabuf_create_heap(struct dmabuf *buf, const char *heap, u64 size)
 	buf->memfd = -1;
 	buf->size = size;
 	buf->map = kvm_mmap(size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->fd);
-	TEST_ASSERT(!fstat(buf->fd, &st), "fstat() failed");
-	buf->ino = st.st_ino;
+	buf->ino = dmabuf_ino(buf->fd);
 	return 0;
 }
 

@@ -38,6 +38,8 @@ struct dmabuf {
 	u64 ino;		/* names the buffer in debugfs */
 };
 
+u64 dmabuf_ino(int fd);
+
 /* Size classes of hugetlb, to be or-ed to the flags of memfd_create(). */
 #define DMABUF_2M	(MFD_HUGETLB | MFD_HUGE_2MB)
 #define DMABUF_1G	(MFD_HUGETLB | MFD_HUGE_1GB)

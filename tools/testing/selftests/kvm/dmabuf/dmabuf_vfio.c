@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "dmabuf_vfio.h"
 
@@ -53,7 +52,6 @@ int __dmabuf_export_bar(struct dmabuf *buf, struct vfio_pci_device *device,
 	struct vfio_device_feature_dma_buf *get;
 	struct vfio_device_feature *feature;
 	size_t size = sizeof(*feature) + sizeof(*get) + nr * sizeof(*ranges);
-	struct stat st;
 	int r;
 
 	memset(buf, 0, sizeof(*buf));
@@ -79,8 +77,7 @@ int __dmabuf_export_bar(struct dmabuf *buf, struct vfio_pci_device *device,
 
 	for (u32 i = 0; i < nr; i++)
 		buf->size += ranges[i].length;
-	TEST_ASSERT(!fstat(buf->fd, &st), "fstat() failed");
-	buf->ino = st.st_ino;
+	buf->ino = dmabuf_ino(buf->fd);
 	return 0;
 }
 
