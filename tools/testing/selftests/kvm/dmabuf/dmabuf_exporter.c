@@ -9,22 +9,26 @@
 
 #define DEVICE	"/dev/dma_buf_test"
 
-/* Stays open, so that what an order costs does not include open(). */
-static int exporter_ioctl(unsigned long cmd, void *arg)
-{
-	static int exporter = -1;
-	int r;
-
-	if (exporter < 0)
-		exporter = open_path_or_exit(DEVICE, O_RDWR | O_CLOEXEC);
-	r = ioctl(exporter, cmd, arg) ? errno : 0;
-	errno = 0;
-	return r;
-}
-
 bool dmabuf_exporter(void)
 {
 	return !access(DEVICE, R_OK | W_OK);
+}
+
+int dmabuf_exporter_fd(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open_path_or_exit(DEVICE, O_RDWR | O_CLOEXEC);
+	return fd;
+}
+
+static int exporter_ioctl(unsigned long cmd, void *arg)
+{
+	int r = ioctl(dmabuf_exporter_fd(), cmd, arg) ? errno : 0;
+
+	errno = 0;
+	return r;
 }
 
 int __dmabuf_create_test(struct dmabuf *buf, struct dma_buf_test_create *args)

@@ -16,6 +16,9 @@
 /* The kernel may be built without it. */
 bool dmabuf_exporter(void);
 
+/* Stays open, so that what an order costs does not include open(). */
+int dmabuf_exporter_fd(void);
+
 /*
  * A buffer that dmabuf_add_slot(), dmabuf_free() and so on work on. There is no
  * memfd. It is writable if @fd_flags say so, and so is its mapping. The form

@@ -19,15 +19,6 @@ static int fd_or_errno(int fd)
 	return fd < 0 ? -take_errno(fd) : fd;
 }
 
-static int test_device(void)
-{
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = open_path_or_exit("/dev/dma_buf_test", O_RDWR | O_CLOEXEC);
-	return fd;
-}
-
 int __gmem_export(int gmem, const struct kvm_gmem_export_dmabuf *args)
 {
 	return fd_or_errno(ioctl(gmem, KVM_GMEM_EXPORT_DMABUF, args));
@@ -74,7 +65,7 @@ int __device_attach(int dmabuf_fd, u32 type)
 {
 	struct dma_buf_test_import import = { .fd = dmabuf_fd, .type = type };
 
-	return fd_or_errno(ioctl(test_device(), DMA_BUF_TEST_IMPORT, &import));
+	return fd_or_errno(ioctl(dmabuf_exporter_fd(), DMA_BUF_TEST_IMPORT, &import));
 }
 
 int device_attach(int dmabuf_fd)
@@ -143,7 +134,7 @@ int gmem_poison(int gmem, u64 offset)
 {
 	const struct dma_buf_test_poison poison = { .fd = gmem, .offset = offset };
 
-	int r = take_errno(ioctl(test_device(), DMA_BUF_TEST_POISON, &poison));
+	int r = take_errno(ioctl(dmabuf_exporter_fd(), DMA_BUF_TEST_POISON, &poison));
 
 	/* It stays in the file, which is what memory_failure() calls a failure. */
 	return r == EBUSY ? 0 : r;
