@@ -897,7 +897,8 @@ static int dma_buf_test_signal_fence(struct dma_buf_test *buf,
 static int dma_buf_test_fail_fill(struct dma_buf_test *buf,
 				  const struct dma_buf_test_op *op)
 {
-	if (!op->value || !op->error || op->error > MAX_ERRNO)
+	/* From ERESTARTSYS on they are the kernel's own: user space never sees one. */
+	if (!op->value || !op->error || op->error >= ERESTARTSYS)
 		return -EINVAL;
 
 	buf->fail_in = op->value;

@@ -279,7 +279,7 @@ REFUSED(signal_value, EINVAL, 0, SIGNAL_FENCE, .value = 1);
 REFUSED(hold_value, EINVAL, 0, HOLD_FENCE, .value = 1);
 REFUSED(fail_fill_0, EINVAL, 0, FAIL_FILL, .error = EIO);
 REFUSED(fail_fill_no_error, EINVAL, 0, FAIL_FILL, .value = 1);
-REFUSED(fail_fill_no_errno, EINVAL, 0, FAIL_FILL, .value = 1, .error = 4096);
+REFUSED(fail_fill_no_errno, EINVAL, 0, FAIL_FILL, .value = 1, .error = 512);
 REFUSED(fail_fill_negative, EINVAL, 0, FAIL_FILL, .value = 1, .error = -EIO);
 REFUSED(move_in_fill_pinned, EPERM, 0, MOVE_IN_FILL);
 REFUSED(move_in_fill_revocable, EPERM, REVOCABLE, MOVE_IN_FILL);
