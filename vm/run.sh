@@ -36,6 +36,7 @@ LONG=${LONG:-0}
 # What a boot sets, and what it gets if it does not. SMP counts the CPUs for tests.
 DESC=$NAME
 SMP=2
+TCG_THREAD=multi
 MEM=2G
 CPU_EXTRA=
 QEMU_EXTRA=()
@@ -161,13 +162,15 @@ elif [ "$ACCEL" = kvm ]; then
 	# An IOMMU that remaps interrupts needs the split irqchip.
 	ACCEL_ARGS=(-accel kvm,kernel-irqchip=split -cpu "host$CPU_EXTRA")
 else
-	ACCEL_ARGS=(-accel tcg,thread=multi -cpu "max,+svm,+npt$CPU_EXTRA")
-	# No guest runs on CPU 0. In QEMU (10.0 and 11.1) a CPU that restores its
-	# FPU state clears a flag of CPU 0 by a plain read-modify-write, in
-	# cpu_clear_ignne(). That can undo what CPU 0 does to the same word on its
+	ACCEL_ARGS=(-accel "tcg,thread=$TCG_THREAD" -cpu "max,+svm,+npt$CPU_EXTRA")
+	# No guest runs on CPU 0 beside others. In QEMU (10.0 and 11.1) a CPU that
+	# restores its FPU state clears a flag of CPU 0 by a plain read-modify-write,
+	# in cpu_clear_ignne(). That can undo what CPU 0 does to the same word on its
 	# way out of a guest, and the host runs on behind the guest's page tables.
-	SMP=$((SMP + 1))
-	CMDLINE+=" LEAVE_CPU0=1"
+	if [ "$TCG_THREAD" = multi ]; then
+		SMP=$((SMP + 1))
+		CMDLINE+=" LEAVE_CPU0=1"
+	fi
 fi
 
 # A boot that declares warnings must live on after them.

@@ -2,6 +2,8 @@
 # shellcheck shell=bash disable=SC2034
 DESC="real DMA: a device behind an emulated Intel IOMMU, and BARs as guest memory"
 MEM=5G
+# With a thread for each CPU a CPU may sleep on through its interrupts here.
+TCG_THREAD=single
 # The IOMMU before the devices that it is for. ivshmem has a BAR that is plain
 # memory; the one behind a port of its own can be reset.
 QEMU_EXTRA=(
