@@ -66,15 +66,22 @@ list_users()
 		{ for (d in seen) if (index($0, d) == 1 && d ~ /\/$/) next; seen[$0]; print }'
 }
 
+# A path as a regular expression that matches only it.
+literal()
+{
+	sed 's/[]*.^$+?(){}|\\@[]/\\&/g'
+}
+
 # warnings NAME SRC: what the compiler and modpost had to say, one a line, without
 # line numbers, which hooks move, and without the place of the source.
 warnings()
 {
-	local log=$B/logs/users-$1.log rel
+	local log=$B/logs/users-$1.log rel src
 
-	rel=$(realpath -m --relative-to="$OUT/$1" "$2")
+	rel=$(realpath -m --relative-to="$OUT/$1" "$2" | literal)
+	src=$(literal <<<"$2")
 	grep -E '(warning|error): |modpost: |\*\*\* .*\.o\] Error' "$log" |
-		sed -E "s@^($rel|$2)/@@; s@(\[).*/scripts/Makefile[^ ]* @\1@; s/:[0-9]+(:[0-9]+)?:/:/" | sort -u || true
+		sed -E "s@^($rel|$src)/@@; s@(\[).*/scripts/Makefile[^ ]* @\1@; s/:[0-9]+(:[0-9]+)?:/:/" | sort -u || true
 }
 
 # build_users NAME SRC target...: what can be built of the targets.
