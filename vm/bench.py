@@ -73,9 +73,10 @@ TARGETS = (
     ('ioas_map.dmabuf.2m', 'ioas_map.address.2m', 0.1),
     ('ioas_unmap.dmabuf.2m', 'ioas_unmap.address.2m', 0.1),
 )
-# A BAR, beside the same on a kernel without our code.
-BAR_ROWS = [f'{figure}.bar.{size}' for figure in IOAS_FIGURES for size in ('16m', '64m')]
-BAR_LIMIT = 1.05
+# What also runs on a kernel without our code, and how many times its cost ours may be:
+# BARs, and PUNCH_HOLE of a guest_memfd without a dma-buf.
+STOCK_ROWS = {f'{figure}.bar.{size}': 1.05 for figure in IOAS_FIGURES for size in ('16m', '64m')}
+STOCK_ROWS['punch.none'] = 1.02
 # How far two boots may be apart, and by how many instructions besides where a
 # single call is counted: what the fixed part of one costs depends on the boot.
 AGREE = 0.01
@@ -187,7 +188,7 @@ def main():
     args = parser.parse_args()
 
     boots = [read_rows(path, ROWS) for path in args.results]
-    bars, stock = read_rows(args.bar, BAR_ROWS), read_rows(args.stock, BAR_ROWS)
+    bars, stock = read_rows(args.bar, STOCK_ROWS), read_rows(args.stock, STOCK_ROWS)
     smp = read_smp(args.smp)
     rows = {row: sum(boot[row] for boot in boots) / len(boots) for row in ROWS}
     spreads = {row: spread([boot[row] for boot in boots], AGREE_CALL if row in CALLS else 0)
@@ -210,13 +211,13 @@ def main():
         print(f'target: {ours:<23} {ratio:.3f} x {theirs:<23} at most {limit}: '
               + ('reached' if targets[-1]['reached'] else 'not reached'))
 
-    print('\nInstructions per 4K page of a BAR, one call')
+    print('\nInstructions per 4K page, beside the stock kernel')
     print(f'{"":<20}{"ours":>12}{"stock":>12}{"ratio":>8}')
-    for row in BAR_ROWS:
+    for row, limit in STOCK_ROWS.items():
         ratio = bars[row] / stock[row]
         targets.append({'row': row, 'base': 'stock', 'ratio': round(ratio, 4),
-                        'limit': BAR_LIMIT, 'reached': ratio <= BAR_LIMIT})
-        print(f'{row:<20}{number(bars[row]):>12}{number(stock[row]):>12}{ratio:>8.3f}  at most {BAR_LIMIT}: '
+                        'limit': limit, 'reached': ratio <= limit})
+        print(f'{row:<20}{number(bars[row]):>12}{number(stock[row]):>12}{ratio:>8.3f}  at most {limit}: '
               + ('reached' if targets[-1]['reached'] else 'not reached'))
 
     with open(f'{args.out}.tmp', 'w', encoding='utf-8') as f:
@@ -226,7 +227,7 @@ def main():
             'boots': len(boots),
             'spread': round(spreads[worst], 6),
             'rows': {row: round(rows[row], 4) for row in ROWS},
-            'bars': {row: {'ours': round(bars[row], 4), 'stock': round(stock[row], 4)} for row in BAR_ROWS},
+            'bars': {row: {'ours': round(bars[row], 4), 'stock': round(stock[row], 4)} for row in STOCK_ROWS},
             'targets': targets,
             'smp': smp,
         }, f, indent=2)

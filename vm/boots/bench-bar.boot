@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-DESC="instructions per page of a BAR; also for the kernel without our code"
+DESC="instructions per page of a BAR, and of PUNCH_HOLE; also for the kernel without our code"
 ICOUNT=1
 MEM=3G
 QEMU_EXTRA=(
@@ -13,4 +13,5 @@ CMDLINE="intel_iommu=on no_timer_check"
 TIMEOUT=300
 JOBS="
 bench-bar	200	/bin/vfio.sh /selftests/iommu/iommufd_dmabuf_bar_bench
+bench-punch	60	kvm/dmabuf/dmabuf_gmem_bench punch.none
 "
