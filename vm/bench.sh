@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Boots the benchmark twice, then what counts contention between CPUs, then that of
-# BARs with our kernel and with the stock one, checks that all boots were clean, and
-# has bench.py compare them, print the tables and write build/bench-<arch>.json.
+# Boots the benchmark twice, then what counts contention between CPUs, then what also
+# runs on the stock kernel (BARs, PUNCH_HOLE), with ours and with that one, checks that
+# all boots were clean, and has bench.py compare them, print the tables and write
+# build/bench-<arch>.json.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
@@ -32,14 +33,14 @@ for run in "${RUNS[@]}"; do
 done
 
 for flavour in '' stock; do
-	step BENCH "BARs, ${flavour:-our} kernel"
+	step BENCH "BARs and PUNCH_HOLE, ${flavour:-our} kernel"
 	results=$B${flavour:+-$flavour}/results
 	rm -rf "${results:?}/bench-bar"
 	FLAVOUR=$flavour "$ROOT/vm/run.sh" bench-bar
 	"$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$results" \
 		bench-bar >"$results/bench-bar/verdict" || {
 		cat "$results/bench-bar/verdict" >&2
-		die "the benchmark of BARs failed with ${flavour:-our} kernel, no figures were written"
+		die "the benchmark of BARs and PUNCH_HOLE failed with ${flavour:-our} kernel, no figures were written"
 	}
 done
 

@@ -163,10 +163,11 @@ elif [ "$ACCEL" = kvm ]; then
 	ACCEL_ARGS=(-accel kvm,kernel-irqchip=split -cpu "host$CPU_EXTRA")
 else
 	ACCEL_ARGS=(-accel "tcg,thread=$TCG_THREAD" -cpu "max,+svm,+npt$CPU_EXTRA")
-	# No guest runs on CPU 0 beside others. In QEMU (10.0 and 11.1) a CPU that
-	# restores its FPU state clears a flag of CPU 0 by a plain read-modify-write,
-	# in cpu_clear_ignne(). That can undo what CPU 0 does to the same word on its
-	# way out of a guest, and the host runs on behind the guest's page tables.
+	# No guest runs on CPU 0 beside others. In QEMU (10.0.13; 11.1.3 fails in the
+	# same way) a CPU that restores its FPU state clears a flag of CPU 0 by a plain
+	# read-modify-write, in cpu_clear_ignne(). That can undo what CPU 0 does to the
+	# same word on its way out of a guest, and the host runs on behind the guest's
+	# page tables.
 	if [ "$TCG_THREAD" = multi ]; then
 		SMP=$((SMP + 1))
 		CMDLINE+=" LEAVE_CPU0=1"

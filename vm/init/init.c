@@ -157,15 +157,14 @@ static void shell(void)
 }
 
 /* All that we start inherits this: see run.sh for whom CPU 0 is no place. */
-static void leave_cpu0(void)
+static bool leave_cpu0(void)
 {
 	cpu_set_t cpus;
 
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0 || CPU_COUNT(&cpus) < 2)
-		return;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+		return false;
 	CPU_CLR(0, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
-		perror("init: sched_setaffinity");
+	return !sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 static void power_off(void)
@@ -217,8 +216,9 @@ int main(int argc, char **argv)
 	}
 
 	mount_all();
-	if (getenv("LEAVE_CPU0"))
-		leave_cpu0();
-	run();
+	if (getenv("LEAVE_CPU0") && !leave_cpu0())
+		perror("init: no other CPU than 0 to run on");
+	else
+		run();
 	power_off();
 }
