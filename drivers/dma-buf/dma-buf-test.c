@@ -90,6 +90,7 @@
  * @revoked: see above
  * @readonly: see above
  * @private: a bit for each extent that is locked
+ * @locked: there is such a bit
  * @move_in_fill: the next fill moves the buffer
  * @fail_in: the fill that fails, counted from 1; 0: none
  * @fail_error: with what, a negative errno
@@ -116,6 +117,7 @@ struct dma_buf_test {
 	bool revoked;
 	bool readonly;
 	unsigned long *private;
+	bool locked;
 	bool move_in_fill;
 	u32 fail_in;
 	int fail_error;
@@ -218,11 +220,6 @@ dma_buf_test_populate(struct dma_buf_test *buf, size_t i)
 	return extent;
 }
 
-static bool dma_buf_test_locked(const struct dma_buf_test *buf)
-{
-	return !bitmap_empty(buf->private, buf->nr);
-}
-
 /*
  * Invalidation
  */
@@ -290,7 +287,7 @@ static int dma_buf_test_move_in_fill(struct dma_buf_test *buf)
 {
 	struct dma_buf_test_extent **new;
 
-	if (buf->pins || dma_buf_test_locked(buf))
+	if (buf->pins || buf->locked)
 		return -EBUSY;
 
 	new = dma_buf_test_alloc(buf, buf->nr, false, 0, 0);
@@ -460,7 +457,7 @@ static struct sg_table *dma_buf_test_map(struct dma_buf_attachment *attach,
 	if (buf->revoked)
 		return ERR_PTR(-ENODEV);
 	if ((buf->readonly && direction != DMA_TO_DEVICE) ||
-	    dma_buf_test_locked(buf))
+	    buf->locked)
 		return ERR_PTR(-EACCES);
 
 	sgt = kvzalloc(struct_size(sgt, extents, buf->nr), GFP_KERNEL);
@@ -844,7 +841,7 @@ static int dma_buf_test_revoke(struct dma_buf_test *buf,
 
 	if (buf->revoked)
 		return -EALREADY;
-	if (buf->pins || dma_buf_test_locked(buf))
+	if (buf->pins || buf->locked)
 		return -EBUSY;
 
 	buf->revoked = true;
@@ -873,7 +870,7 @@ static int dma_buf_test_set_readonly(struct dma_buf_test *buf,
 		return 0;
 	if (op->value && !(buf->flags & DMA_BUF_TEST_FLAVOURS))
 		return -EPERM;
-	if (op->value && (buf->pins || dma_buf_test_locked(buf)))
+	if (op->value && (buf->pins || buf->locked))
 		return -EBUSY;
 
 	buf->readonly = op->value;
@@ -968,6 +965,7 @@ static int dma_buf_test_lock(struct dma_buf_test *buf,
 	} else {
 		bitmap_clear(buf->private, first, nr);
 	}
+	buf->locked = !bitmap_empty(buf->private, buf->nr);
 
 	dma_buf_test_invalidate(buf, (u64)first << buf->shift,
 				(u64)nr << buf->shift);
@@ -983,7 +981,7 @@ static int dma_buf_test_move_to(struct dma_buf_test *buf, size_t first,
 {
 	unsigned long before, after;
 
-	if (buf->pins || dma_buf_test_locked(buf))
+	if (buf->pins || buf->locked)
 		return -EBUSY;
 	/* What was mapped would go on to be used. */
 	if (!invalidate && !list_empty(&buf->dmabuf->attachments))

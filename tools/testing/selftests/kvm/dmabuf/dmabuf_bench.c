@@ -20,7 +20,7 @@
  *   attach    Creation and deletion of a memslot of one page.
  *   revoke    DMA_BUF_TEST_OP_REVOKE of a buffer that the guest has mapped. Of
  *             two sizes, as above. And of one that has a slot, but is not
- *             mapped: a fixed cost.
+ *             mapped: the same cost for any size.
  *   refault   As fault, after the buffer was moved.
  *
  * All memory is touched beforehand: clearing it is not counted. Neither is the
@@ -442,6 +442,17 @@ static s64 measure_revoke(const struct row *row)
 	return (t[1] - t[0]) / repeat;
 }
 
+/*
+ * A buffer with a slot that nobody has mapped. Not user space either: the exporter
+ * zaps its VMAs, which costs more or less by the address that they happen to have.
+ */
+static void create_unmapped(struct kvm_vm *vm, struct dmabuf *buf, u64 size, u32 order)
+{
+	dmabuf_create_test(buf, size, order, DMA_BUF_TEST_DYNAMIC);
+	kvm_munmap(buf->map, size);
+	dmabuf_add_slot(vm, buf, DMABUF_SLOT, DMABUF_GPA, 0, size);
+}
+
 static s64 measure_revoke_unmapped(const struct row *row)
 {
 	s64 t = 0;
@@ -449,6 +460,25 @@ static s64 measure_revoke_unmapped(const struct row *row)
 	for (int i = 0; i < REPEAT; i++)
 		t += time_revoke(row->buf);
 	return t / REPEAT;
+}
+
+static void measure_unmapped(const char *name, u64 size)
+{
+	struct kvm_vcpu *vcpu = create_vm();
+	struct dmabuf buf;
+	struct row row = {
+		.units = 1,
+		.measure = measure_revoke_unmapped,
+		.buf = &buf,
+	};
+
+	create_unmapped(vcpu->vm, &buf, size, 0);
+	snprintf(row.name, sizeof(row.name), "revoke.unmapped.%s", name);
+	measure_row(&row);
+
+	kvm_vm_free(vcpu->vm);
+	kvm_close(buf.fd);
+	ksft_test_result_pass("%s\n", row.name);
 }
 
 /* The guest has mapped it, it moves, and the guest comes back. */
@@ -477,13 +507,7 @@ static void measure_moves(const char *page, u32 order)
 		.order = order,
 	};
 
-	dmabuf_create_test(&buf, size, order, DMA_BUF_TEST_DYNAMIC);
-	dmabuf_add_slot(vcpu->vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, size);
-
-	snprintf(row.name, sizeof(row.name), "revoke.unmapped.%s", page);
-	row.units = 1;
-	row.measure = measure_revoke_unmapped;
-	measure_row(&row);
+	create_unmapped(vcpu->vm, &buf, size, order);
 
 	snprintf(row.name, sizeof(row.name), "revoke.%s", page);
 	row.units = (size - WARM) / extent;
@@ -497,7 +521,7 @@ static void measure_moves(const char *page, u32 order)
 	measure_row(&row);
 
 	kvm_vm_free(vcpu->vm);
-	dmabuf_free(&buf);
+	kvm_close(buf.fd);
 	ksft_test_result_pass("moves.%s\n", page);
 }
 
@@ -510,10 +534,12 @@ int main(void)
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_GUEST_MEMFD_FLAGS) & GUEST_MEMFD_FLAG_INIT_SHARED);
 
 	ksft_print_header();
-	ksft_set_plan(ARRAY_SIZE(kinds) + 3);
+	ksft_set_plan(ARRAY_SIZE(kinds) + 5);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		measure_kind(&kinds[i]);
 	measure_attach();
+	measure_unmapped("4k", SZ_4K);
+	measure_unmapped("64m", SZ_64M);
 	measure_moves("4k", 0);
 	measure_moves("2m", DMABUF_ORDER_2M);
 	ksft_finished();
