@@ -204,8 +204,9 @@ static int dma_buf_iommu_run(struct dma_buf_attachment *attach,
  * What was mapped is unmapped by dma_buf_unmap_attachment_iommu(), at the
  * latest before &dma_buf_attach_ops.invalidate_mappings returns.
  *
- * Only iommufd may call it. As with every symbol that is exported for certain
- * modules, this binds modules; code that is built in is not restrained.
+ * Only iommufd and the KUnit tests may call it. As with every symbol that is
+ * exported for certain modules, this binds modules; code that is built in is
+ * not restrained.
  *
  * Context: process context, may sleep. The reservation lock is held. The
  * fences of the buffer are the caller's to honour.
@@ -214,7 +215,8 @@ static int dma_buf_iommu_run(struct dma_buf_attachment *attach,
  *
  * * -ENODEV: the buffer is revoked
  * * -EAGAIN: try again soon, after dropping the reservation lock
- * * -EACCES: IOMMU_WRITE, and a part of the memory is read-only
+ * * -EACCES: IOMMU_WRITE, and a part of the memory is read-only; or a part is
+ *   private
  * * -EHWPOISON: the memory has failed
  * * -EADDRINUSE: there is a mapping at @iova
  * * -EINTR, -ENOMEM: interrupted, or no memory

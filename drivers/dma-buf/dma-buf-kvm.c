@@ -83,8 +83,9 @@ static int dma_buf_kvm_take(struct dma_buf_attachment *attach, void *cookie,
  * so is what KVM made of it in a page table until
  * &dma_buf_attach_ops.invalidate_mappings is called. There is no unmap.
  *
- * Only KVM may call it. As with every symbol that is exported for certain
- * modules, this binds modules; code that is built in is not restrained.
+ * Only KVM and the KUnit tests may call it. As with every symbol that is
+ * exported for certain modules, this binds modules; code that is built in is
+ * not restrained.
  *
  * Context: process context, may sleep. The reservation lock is held. The
  * fences of the buffer are the caller's to honour.

@@ -35,7 +35,8 @@ struct page;
  * An exporter answers a window by calling dma_buf_sink_add() for the extents
  * that cover it, in ascending order. It gives each extent whole, as it has it:
  * the first may start before the window and the last may end after it. The
- * sink clips, and the mapper chooses a page size from the unclipped bounds.
+ * sink checks each and passes it on as it is. KVM chooses a page size from the
+ * unclipped bounds; the mapper of the IOMMU type clips to the window.
  *
  * There is no call that takes extents back. Mapping types that are built on
  * extents set &dma_buf_mapping_type.needs_invalidate: when

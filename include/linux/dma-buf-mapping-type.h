@@ -73,8 +73,8 @@ struct seq_file;
  * @needs_invalidate: the importer must have
  *	&dma_buf_attach_ops.invalidate_mappings, and when that returns nothing
  *	that came from the buffer may be reachable any more
- * @takes_private: extents can be DMA_BUF_EXTENT_PRIVATE; others of the type fail
- *	with -EACCES
+ * @takes_private: extents can be DMA_BUF_EXTENT_PRIVATE. For types without it
+ *	dma_buf_sink_add() of such an extent fails with -EACCES.
  * @match: [optional] says whether this pair of row and offer works. Returns 0,
  *	-EOPNOTSUPP to let the core try the next pair, or another error with
  *	which the attach then fails. Called without the reservation lock.
