@@ -26,7 +26,7 @@ initramfs: kernel selftests vmm $(VM)/init ## root file system of the test VM
 test: initramfs debug-kernel ## every test there is; last line: N passed, N failed, N skipped
 	@FLAVOUR=$(FLAVOUR) vm/test.sh $(BOOTS)
 
-kselftest: initramfs $(WITH_DEBUG_KERNEL) ## T=name: some in-VM tests, KTAP on stdout (T=dmabuf: all of ours)
+kselftest: initramfs $(WITH_DEBUG_KERNEL) ## T=name: some in-VM tests, KTAP on stdout (T=dmabuf: our KVM selftests, boot main)
 	@FLAVOUR=$(FLAVOUR) vm/kselftest.sh '$(T)' $(BOOTS)
 
 kunit: initramfs $(WITH_DEBUG_KERNEL) ## KUnit suites of the kernel in the VM, KTAP on stdout
