@@ -12,13 +12,14 @@
 /**
  * vfio_pci_dma_buf_runs_init - find the runs of a buffer
  * @runs: to be set up
- * @vec: the ranges of the buffer, page aligned
+ * @vec: the ranges of the buffer; their lengths are whole pages
  * @nr: number of ranges, not 0
  *
  * Ranges that follow each other become one run: the longer a run, the larger
  * the pages that a mapper can use.
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0; -EINVAL, the memory of the device does not start at a page, which
+ * Enhanced Allocation allows; -ENOMEM.
  */
 int vfio_pci_dma_buf_runs_init(struct vfio_pci_dma_buf_runs *runs,
 			       const struct phys_vec *vec, u32 nr)
@@ -29,11 +30,13 @@ int vfio_pci_dma_buf_runs_init(struct vfio_pci_dma_buf_runs *runs,
 	u32 i;
 
 	runs->nr = 0;
-	runs->run = kvmalloc_objs(*runs->run, nr);
+	runs->run = kvmalloc_objs(*runs->run, nr, GFP_KERNEL_ACCOUNT);
 	if (!runs->run)
 		return -ENOMEM;
 
 	for (i = 0; i < nr; i++) {
+		if (!PAGE_ALIGNED(vec[i].paddr))
+			return -EINVAL;
 		if (!run || vec[i].paddr != next) {
 			run = &runs->run[runs->nr++];
 			run->offset = offset;

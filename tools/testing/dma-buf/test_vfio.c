@@ -99,6 +99,16 @@ static void no_memory(void)
 	end();
 }
 
+/* Enhanced Allocation may put a BAR anywhere. */
+static void not_at_a_page(void)
+{
+	begin();
+	add(0, 1);
+	ranges[0].paddr += PAGE_SIZE / 2;
+	assert_int_equal(vfio_pci_dma_buf_runs_init(&runs, ranges, 1), -EINVAL);
+	end();
+}
+
 static void one_range(void)
 {
 	unsigned int i;
@@ -267,6 +277,7 @@ static void random_ranges(void)
 
 static const struct host_test tests[] = {
 	TEST(no_memory),
+	TEST(not_at_a_page),
 	TEST(one_range),
 	TEST(ranges_around_a_hole),
 	TEST(ranges_that_touch_are_one),

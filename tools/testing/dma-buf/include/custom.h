@@ -33,7 +33,7 @@ void *host_alloc(size_t nr, size_t size);
 void host_free(const void *ptr);
 
 #define kzalloc_obj(_obj)		((typeof(_obj) *)host_alloc(1, sizeof(_obj)))
-#define kvmalloc_objs(_obj, _nr)	((typeof(_obj) *)host_alloc(_nr, sizeof(_obj)))
+#define kvmalloc_objs(_obj, _nr, ...)	((typeof(_obj) *)host_alloc(_nr, sizeof(_obj)))
 #define kvcalloc(_nr, _size, ...)	host_alloc(_nr, _size)
 #define kfree(_ptr)			host_free(_ptr)
 #define kvfree(_ptr)			host_free(_ptr)

@@ -97,14 +97,34 @@ void dmabuf_close_bar(struct dmabuf *buf)
 	buf->size = 0;
 }
 
+static int feature_set(struct vfio_pci_device *device, struct vfio_device_feature *feature)
+{
+	int r = ioctl(device->fd, VFIO_DEVICE_FEATURE, feature) ? errno : 0;
+
+	errno = 0;
+	return r;
+}
+
 int dmabuf_vfio_feature_set(struct vfio_pci_device *device, u32 feature)
 {
 	struct vfio_device_feature args = {
 		.argsz = sizeof(args),
 		.flags = VFIO_DEVICE_FEATURE_SET | feature,
 	};
-	int r = ioctl(device->fd, VFIO_DEVICE_FEATURE, &args) ? errno : 0;
 
-	errno = 0;
-	return r;
+	return feature_set(device, &args);
+}
+
+int dmabuf_vfio_sleep_until(struct vfio_pci_device *device, int eventfd)
+{
+	const struct vfio_device_low_power_entry_with_wakeup entry = {
+		.wakeup_eventfd = eventfd,
+	};
+	u8 buffer[sizeof(struct vfio_device_feature) + sizeof(entry)] __aligned(8) = {};
+	struct vfio_device_feature *args = (void *)buffer;
+
+	args->argsz = sizeof(buffer);
+	args->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+	memcpy(args->data, &entry, sizeof(entry));
+	return feature_set(device, args);
 }

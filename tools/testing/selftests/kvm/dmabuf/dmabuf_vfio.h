@@ -40,4 +40,7 @@ void dmabuf_close_bar(struct dmabuf *buf);
 /* VFIO_DEVICE_FEATURE_SET without data; returns an errno. */
 int dmabuf_vfio_feature_set(struct vfio_pci_device *device, u32 feature);
 
+/* Low power state until the device is woken, which @eventfd tells; an errno. */
+int dmabuf_vfio_sleep_until(struct vfio_pci_device *device, int eventfd);
+
 #endif /* SELFTEST_KVM_DMABUF_VFIO_H */

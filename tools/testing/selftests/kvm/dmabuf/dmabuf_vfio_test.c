@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 #include <linux/io.h>
 #include <linux/pci_regs.h>
@@ -159,7 +160,7 @@ TEST_F_TIMEOUT(bar, prefault, 240)
 	EXPECT_EQ(0, dmabuf_prefault(self->vcpu, DMABUF_GPA, self->size));
 	EXPECT_EQ(self->base + self->size / SZ_2M, dmabuf_leaves(self->vm));
 	memory_off(self->device);
-	EXPECT_NE(0, dmabuf_prefault(self->vcpu, DMABUF_GPA, self->size));
+	EXPECT_EQ(EFAULT, dmabuf_prefault(self->vcpu, DMABUF_GPA, self->size));
 	memory_on(self->device);
 }
 
@@ -449,13 +450,15 @@ TEST_F_TIMEOUT(bar, driver_unbound, 240)
 	write_sysfs("/sys/bus/pci/drivers/vfio-pci/unbind", self->bdf);
 	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
-	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
-	/* Whatever comes, the next test wants the device bound. */
-	region = dmabuf_region(&self->buf, DMABUF_SLOT, DMABUF_GPA, 0, self->size, NULL);
-	EXPECT_EQ(0, __dmabuf_set_slot(self->vm, &region));
-	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 	write_sysfs("/sys/bus/pci/drivers/vfio-pci/bind", self->bdf);
 	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
+
+	/* Nobody has to wait for what does not come back. */
+	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
+	region = dmabuf_region(&self->buf, DMABUF_SLOT, DMABUF_GPA, 0, self->size, NULL);
+	EXPECT_EQ(-1, __dmabuf_set_slot(self->vm, &region));
+	EXPECT_EQ(ENODEV, errno);
+	errno = 0;
 }
 
 /* Device, fd and VM end in each of the six orders. */
@@ -519,46 +522,117 @@ TEST_F_TIMEOUT(bar, low_power, 240)
 	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
 }
 
-/* Registers instead of memory: the guest programs the device itself. */
-TEST(registers)
+/* A device that asked to be woken is awake once somebody looks at it. */
+TEST_F_TIMEOUT(bar, wakes_up_by_itself, 240)
 {
-	char *bdf = dmabuf_vfio_find(DMABUF_IGB_VENDOR, DMABUF_IGB_DEVICE, 0);
-	u64 value = 0x1ULL << 32 | 0x12345000;
-	struct vfio_pci_device *device;
-	struct vfio_pci_bar *bar;
-	struct kvm_vcpu *vcpu;
+	int wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct dmabuf buf;
+	eventfd_t count;
+
+	ASSERT_LE(0, wakeup);
+	add_all(self);
+	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
+	ASSERT_EQ(0, dmabuf_vfio_sleep_until(self->device, wakeup));
+	dmabuf_order_load(self->vcpu, DMABUF_GPA);
+	EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
+	dmabuf_export_bar(&buf, self->device, DMABUF_IVSHMEM_BAR, 0, self->size);
+
+	/* It falls asleep when the kernel gets to it: the first look may be too early. */
+	while (eventfd_read(wakeup, &count))
+		vfio_pci_config_readw(self->device, PCI_STATUS);
+	errno = 0;
+	EXPECT_RESULT(self->vcpu, dmabuf_word(SEED, 0));
+
+	/* What was exported while it slept has woken up with it. */
+	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
+	dmabuf_add_slot(self->vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, self->size);
+	dmabuf_close_bar(&buf);
+	EXPECT_READ(self->vcpu, DMABUF_GPA, self->size, 0, SEED);
+	close(wakeup);
+}
+
+/* Registers instead of memory: the guest programs the device itself. */
+FIXTURE(nic)
+{
+	char *bdf;
 	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	u8 *regs;		/* the BAR as vfio maps it */
 	struct dmabuf buf;
 	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+};
 
-	if (!bdf)
+FIXTURE_SETUP(nic)
+{
+	struct vfio_pci_bar *bar;
+
+	self->bdf = dmabuf_vfio_find(DMABUF_IGB_VENDOR, DMABUF_IGB_DEVICE, 0);
+	if (!self->bdf)
 		SKIP(return, "no igb bound to vfio-pci");
 
-	iommu = iommu_init(MODE_IOMMUFD);
-	device = vfio_pci_device_init(bdf, iommu);
-	memory_on(device);
-	bar = &device->bars[0];
-	dmabuf_export_bar(&buf, device, 0, 0, bar->info.size);
-	vm = dmabuf_vm_create(1, &vcpu);
-	dmabuf_add_slot(vm, &buf, DMABUF_SLOT, DMABUF_GPA, 0, buf.size);
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	self->device = vfio_pci_device_init(self->bdf, self->iommu);
+	memory_on(self->device);
+	bar = &self->device->bars[0];
+	self->regs = bar->vaddr;
+	dmabuf_export_bar(&self->buf, self->device, 0, 0, bar->info.size);
+	self->vm = dmabuf_vm_create(1, &self->vcpu);
+	dmabuf_add_slot(self->vm, &self->buf, DMABUF_SLOT, DMABUF_GPA, 0, self->buf.size);
+}
 
-	EXPECT_NE(0, readl(bar->vaddr + IGB_STATUS));
-	EXPECT_EQ(readl(bar->vaddr + IGB_STATUS),
-		  (u32)dmabuf_load(vcpu, DMABUF_GPA + IGB_STATUS));
-	dmabuf_store(vcpu, DMABUF_GPA + IGB_TDBAL, value);
-	EXPECT_EQ((u32)value, readl(bar->vaddr + IGB_TDBAL));
-	EXPECT_EQ(value >> 32, readl(bar->vaddr + IGB_TDBAL + 4));
+FIXTURE_TEARDOWN(nic)
+{
+	if (!self->bdf)
+		return;
+	kvm_vm_free(self->vm);
+	dmabuf_close_bar(&self->buf);
+	vfio_pci_device_cleanup(self->device);
+	iommu_cleanup(self->iommu);
+	free(self->bdf);
+}
+
+TEST_F_TIMEOUT(nic, registers, 240)
+{
+	u64 value = 0x1ULL << 32 | 0x12345000;
+
+	EXPECT_NE(0, readl(self->regs + IGB_STATUS));
+	EXPECT_EQ(readl(self->regs + IGB_STATUS),
+		  (u32)dmabuf_load(self->vcpu, DMABUF_GPA + IGB_STATUS));
+	dmabuf_store(self->vcpu, DMABUF_GPA + IGB_TDBAL, value);
+	EXPECT_EQ((u32)value, readl(self->regs + IGB_TDBAL));
+	EXPECT_EQ(value >> 32, readl(self->regs + IGB_TDBAL + 4));
 
 	/* Function level reset, after which the register is 0. */
-	ASSERT_TRUE(device->info.flags & VFIO_DEVICE_FLAGS_RESET);
-	vfio_pci_device_reset(device);
-	EXPECT_EQ(0, dmabuf_load(vcpu, DMABUF_GPA + IGB_TDBAL));
+	ASSERT_TRUE(self->device->info.flags & VFIO_DEVICE_FLAGS_RESET);
+	vfio_pci_device_reset(self->device);
+	EXPECT_EQ(0, dmabuf_load(self->vcpu, DMABUF_GPA + IGB_TDBAL));
+}
 
-	kvm_vm_free(vm);
-	dmabuf_close_bar(&buf);
-	vfio_pci_device_cleanup(device);
-	iommu_cleanup(iommu);
-	free(bdf);
+static u8 find_capability(struct vfio_pci_device *device, u8 id)
+{
+	u8 at = vfio_pci_config_readb(device, PCI_CAPABILITY_LIST);
+
+	while (at && vfio_pci_config_readb(device, at + PCI_CAP_LIST_ID) != id)
+		at = vfio_pci_config_readb(device, at + PCI_CAP_LIST_NEXT);
+	return at;
+}
+
+TEST_F_TIMEOUT(nic, d3hot, 240)
+{
+	u8 pm = find_capability(self->device, PCI_CAP_ID_PM);
+	u32 status = readl(self->regs + IGB_STATUS);
+
+	ASSERT_NE(0, pm);
+	EXPECT_EQ(status, (u32)dmabuf_load(self->vcpu, DMABUF_GPA + IGB_STATUS));
+	for (int i = 0; i < 3; i++) {
+		vfio_pci_config_writew(self->device, pm + PCI_PM_CTRL, 3);
+		dmabuf_order_load(self->vcpu, DMABUF_GPA + IGB_STATUS);
+		EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
+		vfio_pci_config_writew(self->device, pm + PCI_PM_CTRL, 0);
+		memory_on(self->device);
+		EXPECT_RESULT(self->vcpu, status);
+	}
 }
 
 int main(int argc, char *argv[])
