@@ -20,7 +20,7 @@ static bool want_dmabuf(const struct options *opt)
 
 static bool want_dmabuf_no_hva(const struct options *opt)
 {
-	return want_dmabuf(opt) && opt->hva == HVA_NONE;
+	return (want_dmabuf(opt) && opt->hva == HVA_NONE) || opt->bar || opt->private_mem;
 }
 
 static bool want_dmabuf_prefault(const struct options *opt)

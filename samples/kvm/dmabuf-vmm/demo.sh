@@ -43,6 +43,9 @@ linux()
 	rm -f "$DISK"
 }
 
+# What the kernel says about the buffers is half of the proof.
+[ -r /sys/kernel/debug/dma_buf/bufinfo ] || give_up "no dma_buf/bufinfo: mount debugfs at /sys/kernel/debug"
+
 linux "Linux, RAM is a dma-buf of single 4K pages" --mem 128M --scatter
 linux "Linux, RAM is a dma-buf of 2M huge pages" --mem 128M --hugepages 2M
 linux "Linux, KVM may not write through the host mapping" --mem 128M --hva ro

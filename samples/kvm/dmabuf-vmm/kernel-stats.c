@@ -87,6 +87,7 @@ void read_buffer_info(int dmabuf, struct buffer_info *info)
 
 	if (!f || fstat(dmabuf, &st))
 		goto out;
+	info->readable = true;
 	while (fgets(line, sizeof(line), f)) {
 		if (strstr(line, "Attached Devices")) {
 			list = true;
@@ -96,7 +97,7 @@ void read_buffer_info(int dmabuf, struct buffer_info *info)
 		} else if (!list) {
 			if (sscanf(line, "%*s %*s %*s %*s %*s %llu", &ino) == 1)
 				ours = ino == st.st_ino;
-			info->readable |= ours;
+			info->listed |= ours;
 		} else if (ours) {
 			parse_attachment(line, info);
 		}

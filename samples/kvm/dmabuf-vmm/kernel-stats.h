@@ -14,6 +14,7 @@ struct stage2_pages {
 
 struct buffer_info {
 	bool readable;
+	bool listed;
 	char type[32];		/* of the last attachment without a device */
 	unsigned int attachments;
 	unsigned int others;	/* of the IOMMU type */

@@ -260,7 +260,8 @@ static void on_signal(struct uring_op *op, int result)
 {
 	struct session *s = container_of(op, struct session, signal_op);
 
-	if (result != sizeof(s->siginfo))
+	/* What comes when the guest is done changes nothing. */
+	if (result != sizeof(s->siginfo) || !s->running)
 		return;
 	fail("ended by signal %u", s->siginfo.ssi_signo);
 	vcpu_kick_out(s->vcpu);
@@ -271,6 +272,8 @@ static void on_timeout(struct uring_op *op, int result)
 	struct session *s = container_of(op, struct session, timeout_op);
 
 	(void)result;
+	if (!s->running)
+		return;
 	fail("the guest is not done after %u seconds", s->vmm.opt.timeout);
 	vcpu_kick_out(s->vcpu);
 }

@@ -103,7 +103,9 @@ static void verify_buffer(const struct report *rep)
 
 	if (!b->readable)
 		return;
-	if (b->attachments != vmm->ram->nr_slots)
+	if (!b->listed)
+		fail("%s does not list the buffer", BUFINFO);
+	else if (b->attachments != vmm->ram->nr_slots)
 		fail("%u slots, but %u attachments", vmm->ram->nr_slots,
 		     b->attachments);
 	else if (strcmp(b->type, "kvm"))
