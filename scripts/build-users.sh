@@ -106,20 +106,32 @@ build_users()
 
 step_users()
 {
-	local targets=() new
+	local targets=() new f
 
 	if [ -n "$D" ] && [ "$D" != files ]; then
 		read -ra targets <<<"$D"
+		for f in "${targets[@]}"; do
+			[[ $f == */ && -d $TREE/$f ]] || [ -e "$TREE/${f%.o}.c" ] ||
+				die "D=: there is no $f in the kernel; name directories with a / at the end, or objects"
+		done
 	else
 		mapfile -t targets < <(list_users)
 	fi
 	need_space "$B" 12000 "the build of all users"
 	[ "$D" = '' ] && step USERS "${#targets[@]} directories; hours on two cores, D=files does it in minutes" ||
 		step USERS "${#targets[@]} targets"
+	# What was compiled before a run that did not end well would not warn again.
+	# ccache still has it, and what it had to say.
+	[ ! -e "$OUT/unfinished" ] || rm -rf "$OUT/users"
+	make_dir "$OUT"
+	touch "$OUT/unfinished"
 	build_users users "$TREE" "${targets[@]}"
 	step USERS "$(grep -cE '^  CC ' "$B/logs/users-users.log" || true) files compiled, $(wc -l <"$OUT/users.warnings") different warnings and errors"
 	sed -n "s/.*No rule to make target '\([^']*\)'.*/          not in this configuration: \1/p" "$B/logs/users-users.log" | sort -u
-	[ -s "$OUT/users.warnings" ] || return 0
+	if [ ! -s "$OUT/users.warnings" ]; then
+		rm "$OUT/unfinished"
+		return 0
+	fi
 
 	# Only what warned, from pristine source: are these ours?
 	mapfile -t targets < <(sed -nE 's/^([^ :]*\.c):.*/\1/p' "$OUT/users.warnings" | sort -u |
@@ -130,11 +142,10 @@ step_users()
 	fi
 	new=$(comm -23 "$OUT/users.warnings" "$OUT/pristine.warnings")
 	if [ -n "$new" ]; then
-		# The next run shall see them again.
-		sed -nE 's/^([^ :]*)\.c:.*/\1.o/p' <<<"$new" | sort -u | (cd "$OUT/users" && xargs -r rm -f)
 		printf '%s\n' "$new" >&2
 		die "these are new, the pristine source does not give them"
 	fi
+	rm "$OUT/unfinished"
 	step USERS "all of them are the pristine source's"
 }
 

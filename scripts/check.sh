@@ -16,7 +16,10 @@ check_arch
 cd "$ROOT"
 # What passed, by content: files in the cache, for all clones that check in the
 # same way; what runs programs, in the build directory.
-ID=$(cat scripts/check.sh "$TREE/scripts/checkpatch.pl" "$TREE/scripts/kernel-doc" | sha256sum | cut -c1-16)
+ID=$({
+	cat scripts/check.sh "$TREE/scripts/checkpatch.pl" "$TREE/scripts/kernel-doc"
+	shellcheck --version 2>/dev/null || true
+} | sha256sum | cut -c1-16)
 DIR=$CACHE/check/$ID
 LOCAL=$B/check
 CHECKPATCH=(scripts/checkpatch.pl --strict --quiet --no-summary --show-types --color=never --terse)
@@ -137,6 +140,8 @@ if [ "${1:-}" = run ]; then
 	kind=$2
 	shift 2
 	rc=0
+	# Of what is checked, should it change meanwhile.
+	[ $# = 0 ] || sums=$(sha256sum "$@")
 	out=$(run_one "$kind" "$@" 2>&1) || rc=$?
 	case $kind in
 	golden | host-tests | links)
@@ -155,7 +160,7 @@ if [ "${1:-}" = run ]; then
 		;;
 	esac
 	if [ $rc = 0 ]; then
-		sha256sum "$@" >>"$DIR/$kind.ok"
+		printf '%s\n' "$sums" >>"$DIR/$kind.ok"
 		exit 0
 	fi
 	printf '%s:\n%s\n' "$kind" "$out" >&2

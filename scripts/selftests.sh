@@ -35,6 +35,7 @@ VFIO=(
 	vfio_pci_device_test
 	vfio_pci_driver_test
 )
+COLLECTIONS=(kvm drivers/dma-buf dmabuf-heaps vfio iommu)
 OBJ=$B/selftests-obj
 OUT=$B/selftests
 LOG=$B/logs/selftests.log
@@ -48,12 +49,27 @@ for f in "$ROOT"/tools/testing/selftests/kvm/dmabuf/*_{test,bench}.c; do
 		warn "$t is not in the kernel's selftests/kvm/Makefile.kvm: add it to the hook that patches it"
 done
 
+# forget_stale DIR: not all of these makefiles know which headers a program is made
+# of, and none knows when it lost one, so that what was built before a change to a
+# header or a makefile is not kept. ccache has the rest.
+forget_stale()
+{
+	local dir=$1 changed=first
+
+	[ ! -e "$OBJ/$dir.built" ] ||
+		changed=$(find -L "$TREE/tools/testing/selftests/$dir" "$TREE/tools/testing/selftests/lib.mk" \
+			"$TREE/drivers/iommu/iommufd/iommufd_test.h" "$KHDR/include" \
+			\( -name '*.h' -o -name 'Makefile*' -o -name '*.mk' \) -newer "$OBJ/$dir.built" -print -quit)
+	[ -z "$changed" ] || rm -rf "${OBJ:?}/$dir"
+	make_dir "$OBJ/$dir"
+	touch "$OBJ/$dir.building"
+}
+
 # collection DIR make-arg...: build DIR of the kernel's selftests.
 collection()
 {
 	local dir=$1
 	shift
-	make_dir "$OBJ/$dir"
 	make -C "$TREE/tools/testing/selftests/$dir" ARCH="$ARCH" CC='ccache gcc' OUTPUT="$OBJ/$dir" \
 		KHDR_INCLUDES="-isystem $KHDR/include" USERCFLAGS=-Werror USERLDFLAGS=-static V="$V" \
 		-j"$(jobs)" "$@"
@@ -76,7 +92,13 @@ fi
 
 take_lock "$B/selftests.lock"
 t0=$SECONDS
+for dir in "${COLLECTIONS[@]}"; do
+	forget_stale "$dir"
+done
 run_logged TESTS "$LOG" '(gcc|^  CC)' 0 build --no-print-directory || log_die "$LOG" "the selftests do not build"
+for dir in "${COLLECTIONS[@]}"; do
+	mv "$OBJ/$dir.building" "$OBJ/$dir.built"
+done
 
 # install_prog PROGRAM: only if it was built anew.
 programs=()
@@ -84,6 +106,7 @@ n=0
 install_prog()
 {
 	programs+=("$1")
+	[ -x "$OBJ/$1" ] || die "$1 was not built: is it in the Makefile of its collection? (log: ${LOG#"$ROOT"/})"
 	[ "$OBJ/$1" -nt "$OUT/$1" ] || return 0
 	mkdir -p "$(dirname "$OUT/$1")"
 	strip --strip-debug -o "$OUT/$1.tmp~" "$OBJ/$1"

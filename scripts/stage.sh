@@ -62,7 +62,7 @@ make_tree()
 	done
 	step TREE "${TREE#"$ROOT"/}"
 	# The new source is older than what was built from the old one.
-	rm -rf "$TREE" "$TREE.tmp" "$STATE" "$KOUT" "$KHDR" "$B/config" "$B/selftests" "$B"-*/{kernel,config}
+	rm -rf "$TREE" "$TREE.tmp" "$STATE" "$KOUT" "$KHDR" "$B"/{config,selftests,selftests-obj,vmm,host,lint,users} "$B"-*/{kernel,config}
 	mkdir -p "$STATE"
 	need_space "$B" 2200 "a copy of the kernel source"
 	# No hard links: an edit in place would reach the cache, and all other trees.

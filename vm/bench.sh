@@ -10,6 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"
 check_arch
 unset T LIVE LONG
+take_lock "$K/results/bench.lock"
 
 JSON=$ROOT/build/bench-$ARCH.json
 RUNS=(bench-1 bench-2 bench-smp)

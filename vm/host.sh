@@ -13,11 +13,12 @@ TIMEOUT=60
 
 rm -rf "$OUT"
 make_dir "$OUT"
-make -s -C "$ROOT/tools/testing/dma-buf" KSRC="$TREE" O="$B/host" CC='ccache gcc' V="$V" \
+make -s -C "$ROOT/tools/testing/dma-buf" O="$B/host" CC='ccache gcc' V="$V" \
 	-j"$(jobs)" >"$OUT/console.log" 2>&1 || log_die "$OUT/console.log" "the host unit tests do not build"
-find "$B/host" -maxdepth 1 -type f -executable ! -name '*.so*' -printf "%f $TIMEOUT %p\n" |
-	sort >"$OUT/jobs"
-[ -s "$OUT/jobs" ] || die "no host unit tests in ${B#"$ROOT"/}/host"
+for program in $(make -s -C "$ROOT/tools/testing/dma-buf" list); do
+	echo "$program $TIMEOUT $B/host/$program"
+done >"$OUT/jobs"
+[ -s "$OUT/jobs" ] || die "tools/testing/dma-buf/Makefile names no programs"
 
 start=$SECONDS
 CMOCKA_MESSAGE_OUTPUT=TAP "$B/vm/init" "$OUT/jobs" >"$OUT/result.log" || true

@@ -3,7 +3,7 @@
 #
 # kselftest.sh T BOOT...: runs the jobs that match T, KTAP on stdout, verdict on
 # stderr. T is the name of a job, its last part, or a glob; "dmabuf" stands for
-# all of ours. The first boot that has such a job runs them; "BOOT/..." names it.
+# kvm/dmabuf/*. The first boot that has such a job runs them; "BOOT/..." names it.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../scripts/lib.sh
 . "$(dirname "$0")/../scripts/lib.sh"
@@ -34,6 +34,8 @@ if [ -z "$first" ]; then
 	die "no test matches T=$T; name one of: dmabuf $names"
 fi
 
+# All have one place for their results.
+take_lock "$K/results/kselftest.lock"
 "$ROOT/vm/run.sh" "$first" kselftest
 cat "$K/results/kselftest/result.log"
 exec "$ROOT/vm/results.py" --kunit "$PRISTINE/tools/testing/kunit" --results "$K/results" \

@@ -132,7 +132,11 @@ fi
 command -v qemu-system-x86_64 >/dev/null || die "no qemu-system-x86_64: install QEMU 9 or newer (make deps)"
 QEMU_VERSION=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9]*\)\..*/\1/p')
 [ "${QEMU_VERSION:-0}" -ge 9 ] || die "QEMU ${QEMU_VERSION:-?} is too old, 9 or newer is needed (make deps)"
-[ -r "$BZIMAGE" ] || die "no kernel at ${BZIMAGE#"$ROOT"/}: run make ${FLAVOUR:+$FLAVOUR-}kernel first"
+case $FLAVOUR in
+modules) make="make build-users STEPS=modules" ;;
+*) make="make ${FLAVOUR:+$FLAVOUR-}kernel" ;;
+esac
+[ -r "$BZIMAGE" ] || die "no kernel at ${BZIMAGE#"$ROOT"/}: run $make first"
 [ -r "$VM/initramfs.cpio" ] || die "no initramfs at build/$ARCH/vm: run make initramfs first"
 
 rm -rf "$OUT"

@@ -10,6 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"
 check_arch
 unset T LIVE LONG
+take_lock "$K/results/test.lock"
 
 # Old results must not be taken for new ones.
 for name in host "$@"; do
