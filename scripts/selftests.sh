@@ -58,12 +58,16 @@ forget_stale()
 
 	[ ! -e "$OBJ/$dir.built" ] ||
 		changed=$(find -L "$TREE/tools/testing/selftests/$dir" "$TREE/tools/testing/selftests/lib.mk" \
-			"$TREE/drivers/iommu/iommufd/iommufd_test.h" "$KHDR/include" \
-			\( -name '*.h' -o -name 'Makefile*' -o -name '*.mk' \) -newer "$OBJ/$dir.built" -print -quit)
+			"$TREE/drivers/iommu/iommufd/iommufd_test.h" "$KHDR/include" "$ROOT/scripts/selftests.sh" \
+			\( -name '*.h' -o -name 'Makefile*' -o -name '*.mk' -o -name '*.sh' \) -newer "$OBJ/$dir.built" -print -quit)
 	[ -z "$changed" ] || rm -rf "${OBJ:?}/$dir"
 	make_dir "$OBJ/$dir"
 	touch "$OBJ/$dir.building"
 }
+
+# A case may take longer than the harness allows, on the debug kernel. What hangs
+# ends by the limit of its job, at the latest.
+USERCFLAGS="-Werror -DTEST_TIMEOUT_DEFAULT=240"
 
 # collection DIR make-arg...: build DIR of the kernel's selftests.
 collection()
@@ -71,7 +75,7 @@ collection()
 	local dir=$1
 	shift
 	make -C "$TREE/tools/testing/selftests/$dir" ARCH="$ARCH" CC='ccache gcc' OUTPUT="$OBJ/$dir" \
-		KHDR_INCLUDES="-isystem $KHDR/include" USERCFLAGS=-Werror USERLDFLAGS=-static V="$V" \
+		KHDR_INCLUDES="-isystem $KHDR/include" USERCFLAGS="$USERCFLAGS" USERLDFLAGS=-static V="$V" \
 		-j"$(jobs)" "$@"
 }
 
