@@ -38,7 +38,7 @@ DENY = [re.compile(p) for p in (
     r'Bad page (state|map)',
     r'bad: scheduling from the idle thread',
     r'cannot create duplicate filename',
-    r'kobject_add_internal failed',
+    r'kobject_add_internal failed for .* with -EEXIST',
     r'tried to init an initialized object',
     r'double fault',
     r'stack guard page was hit',
