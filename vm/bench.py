@@ -87,8 +87,8 @@ ROW = re.compile(r'\s*# row (\S+) pages (\d+) ticks (-?\d+) min (-?\d+) max (-?\
 
 NOTES = f'''\
 Method: emulated CPU whose TSC counts instructions of guest, KVM and VMM alike;
-median of five rounds, mean of two boots. Memory is touched beforehand. 2m rows
-are the cost of a block divided by 512.
+median of five rounds (least, for guest_memfd as an exporter), mean of two boots.
+Memory is touched beforehand. 2m rows are the cost of a block divided by 512.
   fault     the guest writes to each page or block, minus a second such pass
   prefault  one KVM_PRE_FAULT_MEMORY over the range
   delete    deletion of a large slot minus that of a small one
