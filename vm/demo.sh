@@ -8,6 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"
 check_arch
 unset T
+take_lock "$K/results/demo.lock"
 
 if ! LIVE=1 "$ROOT/vm/run.sh" demo; then
 	echo "demo: FAIL: the VM could not be started"

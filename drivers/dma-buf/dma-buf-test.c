@@ -456,8 +456,7 @@ static struct sg_table *dma_buf_test_map(struct dma_buf_attachment *attach,
 
 	if (buf->revoked)
 		return ERR_PTR(-ENODEV);
-	if ((buf->readonly && direction != DMA_TO_DEVICE) ||
-	    buf->locked)
+	if ((buf->readonly && direction != DMA_TO_DEVICE) || buf->locked)
 		return ERR_PTR(-EACCES);
 
 	sgt = kvzalloc(struct_size(sgt, extents, buf->nr), GFP_KERNEL);

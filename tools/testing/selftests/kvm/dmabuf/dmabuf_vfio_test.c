@@ -630,7 +630,6 @@ TEST_F_TIMEOUT(nic, d3hot, 240)
 		dmabuf_order_load(self->vcpu, DMABUF_GPA + IGB_STATUS);
 		EXPECT_REVOKED(self->vcpu, DMABUF_GPA);
 		vfio_pci_config_writew(self->device, pm + PCI_PM_CTRL, 0);
-		memory_on(self->device);
 		EXPECT_RESULT(self->vcpu, status);
 	}
 }
