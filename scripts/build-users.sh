@@ -9,7 +9,7 @@
 #               does not give
 #   modules     a kernel with KVM, iommufd, vfio-pci and heaps as modules; they load
 #               in the VM and our tests pass on them
-#   restricted  a module that calls what only KVM may call does not link
+#   restricted  a module that calls what only KVM or iommufd may call does not link
 #   off         a kernel with all our symbols off
 #
 # STEPS="a b": these only. D=files: of the first step, only the source files that
@@ -189,6 +189,7 @@ step_restricted()
 		cat >"$dir/thief.c" <<-END
 		// SPDX-License-Identifier: GPL-2.0-only
 		#include <linux/dma-buf.h>
+		#include <linux/dma-buf-iommu.h>
 		#include <linux/dma-buf-kvm.h>
 		#include <linux/module.h>
 
@@ -205,15 +206,24 @@ step_restricted()
 	}
 	write_thief 'dma_buf_prepare_attachment(NULL, 0, 0)' ''
 	kbuild M="$dir" modules >"$log" 2>&1 </dev/null || log_die "$log" "a module that does nothing wrong does not build"
-	# As it is, and pretending.
-	for ns in '' 'MODULE_IMPORT_NS("module:kvm,dmabuf_kunit");'; do
-		write_thief 'dma_buf_map_attachment_kvm(NULL, 0, 0, true, NULL)' "$ns"
-		! kbuild M="$dir" modules >"$log" 2>&1 </dev/null ||
-			die "a module that is not KVM links to dma_buf_map_attachment_kvm()"
-		grep -qE "ERROR: modpost: .*(from|importing) namespace '?module:" "$log" ||
-			log_die "$log" "the module was refused for another reason than its use of dma_buf_map_attachment_kvm()"
-	done
-	step LINK "dma_buf_map_attachment_kvm() is refused to another module"
+	# refused OWNER FUNCTION EXPRESSION: as it is, and pretending.
+	refused()
+	{
+		for ns in '' "MODULE_IMPORT_NS(\"module:$1,dmabuf_kunit\");"; do
+			write_thief "$3" "$ns"
+			! kbuild M="$dir" modules >"$log" 2>&1 </dev/null ||
+				die "a module that is not $1 links to $2()"
+			grep -qE "ERROR: modpost: .*(from|importing) namespace '?module:" "$log" ||
+				log_die "$log" "the module was refused for another reason than its use of $2()"
+		done
+		step LINK "$2() is refused to another module than $1"
+	}
+	refused kvm dma_buf_map_attachment_kvm \
+		'dma_buf_map_attachment_kvm(NULL, 0, 0, true, NULL)'
+	refused iommufd dma_buf_map_attachment_iommu \
+		'dma_buf_map_attachment_iommu(NULL, NULL, 0, 0, 0, 0, 0)'
+	refused iommufd dma_buf_unmap_attachment_iommu \
+		'(dma_buf_unmap_attachment_iommu(NULL, NULL, 0, 0), 0)'
 }
 
 step_off()
