@@ -10,7 +10,7 @@
 #   modules     a kernel with KVM, iommufd, vfio-pci and heaps as modules; they load
 #               in the VM and our tests pass on them
 #   restricted  a module that calls what only KVM or iommufd may call does not link
-#   off         a kernel with all our symbols off
+#   off         a kernel with all our symbols off, and one without dma-buf
 #
 # STEPS="a b": these only. D=files: of the first step, only the source files that
 # name dma-buf (minutes). D="path ...": these directories (with / at the end) or
@@ -122,12 +122,17 @@ step_users()
 		step USERS "${#targets[@]} targets"
 	# What was compiled before a run that did not end well would not warn again.
 	# ccache still has it, and what it had to say.
-	[ ! -e "$OUT/unfinished" ] || rm -rf "$OUT/users"
+	[ ! -e "$OUT/unfinished" ] || rm -rf "$OUT/users" "$OUT/pristine"
 	make_dir "$OUT"
 	touch "$OUT/unfinished"
 	build_users users "$TREE" "${targets[@]}"
 	step USERS "$(grep -cE '^  CC ' "$B/logs/users-users.log" || true) files compiled, $(wc -l <"$OUT/users.warnings") different warnings and errors"
+	# Nothing else may lack a rule than what was asked for.
+	! grep -E "No rule to make target .*needed by" "$B/logs/users-users.log" >&2 ||
+		die "a Makefile names what does not exist"
 	sed -n "s/.*No rule to make target '\([^']*\)'.*/          not in this configuration: \1/p" "$B/logs/users-users.log" | sort -u
+	[ -n "$(find "$OUT/users" -name '*.o' -newer "$OUT/users/fragment" -print -quit)" ] ||
+		log_die "$B/logs/users-users.log" "nothing was compiled"
 	if [ ! -s "$OUT/users.warnings" ]; then
 		rm "$OUT/unfinished"
 		return 0
@@ -177,7 +182,9 @@ step_restricted()
 	local dir log ns
 
 	set_flavour modules
-	[ -e "$KOUT/Module.symvers" ] || die "no modules in ${KOUT#"$ROOT"/}: run make build-users STEPS='modules restricted'"
+	# Against what the source exports now.
+	FLAVOUR=modules "$ROOT/scripts/config.sh"
+	FLAVOUR=modules "$ROOT/scripts/kernel.sh" bzImage modules
 	dir=$K/restricted
 	log=$K/logs/restricted.log
 	rm -rf "$dir"
@@ -228,9 +235,13 @@ step_restricted()
 
 step_off()
 {
-	FLAVOUR=off "$ROOT/scripts/config.sh"
-	FLAVOUR=off "$ROOT/scripts/kernel.sh" bzImage
-	step OFF "builds"
+	local flavour
+
+	for flavour in off no-dma-buf; do
+		FLAVOUR=$flavour "$ROOT/scripts/config.sh"
+		FLAVOUR=$flavour "$ROOT/scripts/kernel.sh" bzImage
+		step OFF "$flavour builds"
+	done
 }
 
 for s in $STEPS; do

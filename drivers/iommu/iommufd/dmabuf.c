@@ -403,7 +403,7 @@ void iopt_dmabuf_release(struct iopt_pages *pages)
 
 /**
  * iopt_dmabuf_can_go() - Can an exporter have IOPTEs removed at any time?
- * @pages: Pages of an area, of any kind
+ * @pages: Pages of a dma-buf, in an area
  *
  * It does so under the reservation lock, and page tables are freed with them. So
  * iova_rwsem is not enough for a walk over the IOPTEs of these pages, and the
@@ -411,7 +411,5 @@ void iopt_dmabuf_release(struct iopt_pages *pages)
  */
 bool iopt_dmabuf_can_go(struct iopt_pages *pages)
 {
-	return iopt_is_dmabuf(pages) &&
-	       pages->dmabuf.attach->map_exp->flavour !=
-		       DMA_BUF_FLAVOUR_PINNED;
+	return pages->dmabuf.attach->map_exp->flavour != DMA_BUF_FLAVOUR_PINNED;
 }
