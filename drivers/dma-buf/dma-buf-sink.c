@@ -108,8 +108,9 @@ static int dma_buf_sink_check_ram(struct dma_buf_sink *sink,
  * @nr_pages: how many
  *
  * For mappings that last. Pages of one folio differ only in whether they have
- * failed, and the folio knows whether any of them has, so that this costs a
- * step for each folio.
+ * failed. If memory_failure() handles the folio, which is so for hugetlb and what
+ * is on the LRU, the folio knows whether any of them has, and this costs a step
+ * for each folio; else a step for each page.
  *
  * Return: 0; -EINVAL if there is a page that nobody may map, warns; -EHWPOISON.
  */
@@ -127,10 +128,11 @@ int dma_buf_sink_check_pages(struct page *page, u64 nr_pages)
 
 		page = pfn_to_page(pfn);
 		folio = page_folio(page);
-		if (folio_contain_hwpoisoned_page(folio))
-			pfn++;
-		else
+		if ((folio_test_hugetlb(folio) || folio_test_lru(folio)) &&
+		    !folio_contain_hwpoisoned_page(folio))
 			pfn += folio_nr_pages(folio) - folio_page_idx(folio, page);
+		else
+			pfn++;
 		cond_resched();
 	}
 	return 0;

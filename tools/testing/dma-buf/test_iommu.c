@@ -300,7 +300,14 @@ static void failed_page(void)
 
 static void failed_page_of_a_folio(void)
 {
-	host_folio(0, 16)->flags = PAGE_HAS_HWPOISONED;
+	host_folio(0, 16)->flags = PAGE_LRU | PAGE_HAS_HWPOISONED;
+	page_flag(7, PAGE_HWPOISON, -EHWPOISON);
+}
+
+/* Of a driver's own, of which memory_failure() notes nothing but the page. */
+static void failed_page_of_a_folio_not_on_lru(void)
+{
+	host_folio(0, 16);
 	page_flag(7, PAGE_HWPOISON, -EHWPOISON);
 }
 
@@ -327,7 +334,7 @@ static void pages_of_a_folio_are_checked_once(void)
 {
 	struct dma_buf_attachment *attach = attach_granule(0);
 
-	host_folio(0, NR_PAGES);
+	host_folio(0, NR_PAGES)->flags = PAGE_LRU;
 	give_ram(0, NR_PAGES);
 	assert_int_equal(map(attach, 8 * PAGE_SIZE, 32 * PAGE_SIZE, RW, 0), 0);
 	assert_int_equal(host.lookups, 4);
@@ -679,6 +686,7 @@ static const struct host_test tests[] = {
 	TEST(read_only_is_not_written),
 	TEST(failed_page),
 	TEST(failed_page_of_a_folio),
+	TEST(failed_page_of_a_folio_not_on_lru),
 	TEST(reserved_page),
 	TEST(offline_page),
 	TEST(device_page),

@@ -112,6 +112,7 @@ enum host_page_flag {
 	/* Of folios, on their first page. */
 	PAGE_HUGETLB = 32,
 	PAGE_HAS_HWPOISONED = 64,
+	PAGE_LRU = 128,
 };
 
 struct page {
@@ -177,6 +178,16 @@ static inline unsigned long folio_nr_pages(const struct folio *folio)
 static inline bool folio_contain_hwpoisoned_page(const struct folio *folio)
 {
 	return folio->page.flags & (PAGE_HWPOISON | PAGE_HAS_HWPOISONED);
+}
+
+static inline bool folio_test_hugetlb(const struct folio *folio)
+{
+	return folio->page.flags & PAGE_HUGETLB;
+}
+
+static inline bool folio_test_lru(const struct folio *folio)
+{
+	return folio->page.flags & PAGE_LRU;
 }
 
 /* Counts in host.dirtied. */
