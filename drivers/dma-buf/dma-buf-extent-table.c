@@ -21,6 +21,8 @@
  * are all there until the buffer goes, and the larger a run, the larger the
  * pages that a mapper can use.
  *
+ * Context: process context, may sleep.
+ *
  * Return: 0 or -ENOMEM.
  */
 int dma_buf_extent_table_init(struct dma_buf_extent_table *table,
@@ -55,6 +57,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_extent_table_init, "DMA_BUF_HEAP");
 /**
  * dma_buf_extent_table_destroy - free what dma_buf_extent_table_init() allocated
  * @table: may be all zero
+ *
+ * Context: process context, may sleep. Nobody uses the table any more.
  */
 void dma_buf_extent_table_destroy(struct dma_buf_extent_table *table)
 {

@@ -183,7 +183,8 @@ static void dma_buf_mapping_trace_attach(struct dma_buf_attachment *attach)
  *   &dma_buf_attach_ops.invalidate_mappings. Warns.
  * * -ENOENT: the module of the agreed type is being unloaded
  * * -ENOMEM: no memory
- * * any other error of &dma_buf_mapping_type.match or &dma_buf_ops.attach
+ * * any other error of &dma_buf_mapping_type.match,
+ *   &dma_buf_mapping_type.attach or &dma_buf_ops.attach
  */
 struct dma_buf_attachment *
 dma_buf_mapping_attach(struct dma_buf *dmabuf,
@@ -320,9 +321,9 @@ void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach, u64 offset,
  * agreed on a row whose granule says that this does not happen, lose the whole
  * buffer.
  *
- * Only for exporters. Both @offset and @length must be multiples of
- * &dma_buf_mapping_exp.inval_granule of every row that was agreed on; warns
- * where they are not.
+ * Only for exporters. The range is in the buffer, and both @offset and @length
+ * are multiples of &dma_buf_mapping_exp.inval_granule of every row that was agreed
+ * on; otherwise warns and takes everything back.
  *
  * Context: the reservation lock is held.
  */
@@ -330,16 +331,17 @@ void dma_buf_invalidate_range(struct dma_buf *dmabuf, u64 offset, u64 length)
 {
 	struct dma_buf_attachment *attach;
 	u64 granule, end;
+	bool all;
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	if (WARN_ON_ONCE(!length || check_add_overflow(offset, length, &end) ||
-			 end > dmabuf->size))
-		return;
+	all = WARN_ON_ONCE(!length || check_add_overflow(offset, length, &end) ||
+			   end > dmabuf->size);
 
 	list_for_each_entry(attach, &dmabuf->attachments, node) {
 		granule = attach->map_exp->inval_granule;
-		if (!granule || WARN_ON_ONCE(offset % granule || length % granule))
+		if (all || !granule ||
+		    WARN_ON_ONCE(offset % granule || length % granule))
 			dma_buf_mapping_invalidate(attach, 0, dmabuf->size);
 		else
 			dma_buf_mapping_invalidate(attach, offset, length);

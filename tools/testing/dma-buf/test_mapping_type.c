@@ -1189,21 +1189,22 @@ static void range_ends_inside_a_granule(void)
 static void range_is_empty(void)
 {
 	host_expect_warnings(1);
-	assert_range(offers_b, &importer_ranges, 2 * PAGE_SIZE, 0, "lock unlock");
+	assert_range(offers_b, &importer_ranges, 2 * PAGE_SIZE, 0,
+		     "lock importer-invalidate unlock");
 }
 
 static void range_leaves_the_buffer(void)
 {
 	host_expect_warnings(1);
 	assert_range(offers_b, &importer_ranges, 14 * PAGE_SIZE, 4 * PAGE_SIZE,
-		     "lock unlock");
+		     "lock importer-invalidate unlock");
 }
 
 static void range_overflows(void)
 {
 	host_expect_warnings(1);
 	assert_range(offers_b, &importer_ranges, -2 * PAGE_SIZE, 4 * PAGE_SIZE,
-		     "lock unlock");
+		     "lock importer-invalidate unlock");
 }
 
 /* Each gets what it agreed on. The last one on the list is the first attached. */
