@@ -152,8 +152,10 @@ static int kvm_gmem_fill(struct dma_buf_attachment *attach,
 	if (kvm_gmem_in_flux(gd->inode, index, end))
 		return -EAGAIN;
 
+	/* An importer may ask for all of it, and others wait for the lock. */
 	while (!r && index < end)
-		r = kvm_gmem_fill_page(gd, sink, index++);
+		r = fatal_signal_pending(current) ? -EINTR :
+			kvm_gmem_fill_page(gd, sink, index++);
 	return min(r, 0);
 }
 
