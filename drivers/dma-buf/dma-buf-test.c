@@ -224,9 +224,20 @@ dma_buf_test_populate(struct dma_buf_test *buf, size_t i)
  * Invalidation
  */
 
+static const char *dma_buf_test_fence_name(struct dma_fence *fence)
+{
+	return "dma_buf_test";
+}
+
+static const struct dma_fence_ops dma_buf_test_fence_ops = {
+	.get_driver_name = dma_buf_test_fence_name,
+	.get_timeline_name = dma_buf_test_fence_name,
+};
+
 /*
- * Importers may access the memory until their fences have signalled. That of
- * the exporter says something else and is signalled when user space likes.
+ * Importers may access the memory until their fences have signalled. Those of
+ * this exporter say something else and are signalled when user space likes, also
+ * where a sync_file brought them to another buffer.
  */
 static void dma_buf_test_wait(struct dma_buf_test *buf)
 {
@@ -235,7 +246,7 @@ static void dma_buf_test_wait(struct dma_buf_test *buf)
 
 	dma_resv_for_each_fence(&cursor, buf->dmabuf->resv,
 				DMA_RESV_USAGE_BOOKKEEP, fence)
-		if (fence != buf->fence)
+		if (fence->ops != &dma_buf_test_fence_ops)
 			dma_fence_wait(fence, false);
 }
 
@@ -639,16 +650,6 @@ static const struct dma_buf_ops *dma_buf_test_choose_ops(u32 flags)
 /*
  * Fences
  */
-
-static const char *dma_buf_test_fence_name(struct dma_fence *fence)
-{
-	return "dma_buf_test";
-}
-
-static const struct dma_fence_ops dma_buf_test_fence_ops = {
-	.get_driver_name = dma_buf_test_fence_name,
-	.get_timeline_name = dma_buf_test_fence_name,
-};
 
 static int dma_buf_test_add_fence(struct dma_buf_test *buf)
 {

@@ -38,7 +38,7 @@
  *
  * Errors: EINVAL: unknown flag or kind, both flavours, @size is 0 or no multiple
  * of the extent size, @extent_order too large, reserved not 0. ENODEV: no
- * memory of that kind on this machine. ENOMEM.
+ * memory of that kind on this machine. ENOMEM, EMFILE, EINTR, EFAULT.
  */
 struct dma_buf_test_create {
 	__u64 size;
@@ -73,7 +73,9 @@ struct dma_buf_test_create {
  *	not let go of it. EBUSY.
  * UNLOCK: the range is shared again, and for everybody.
  *
- * EBUSY: an importer has pinned the buffer, or there is a fence already.
+ * EBUSY: an importer has pinned the buffer, or there is a fence already, or the
+ * buffer is revoked and the op needs its memory. All can fail with EINTR, and
+ * MOVE, CHANGE_PFN and HOLD_FENCE with ENOMEM.
  */
 #define DMA_BUF_TEST_OP_REVOKE		0
 #define DMA_BUF_TEST_OP_UNREVOKE	1
@@ -92,8 +94,9 @@ struct dma_buf_test_create {
  * struct dma_buf_test_op - ioctl(DMA_BUF_TEST_OP)
  * @fd: a dma-buf that DMA_BUF_TEST_CREATE returned
  * @op: what to do
- * @offset: of a range, in bytes, a multiple of the extent size
- * @length: of a range, in bytes, a multiple of the extent size; 0: to the end
+ * @offset: of a range, in bytes, a multiple of the extent size; for INVALIDATE
+ *	of the page size
+ * @length: of a range, likewise; 0: to the end
  * @value: for some ops
  * @error: for some ops, a positive errno
  *
