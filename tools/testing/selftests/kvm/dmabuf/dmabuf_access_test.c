@@ -829,17 +829,38 @@ TEST_F(access, mmio_by_code_in_buffer)
 	EXPECT_EQ(4711, dmabuf_finish(self->vcpu));
 }
 
-/* Without a host mapping that fails, unless the CPU supplies the instruction. */
+/*
+ * Where KVM would read and write if it took the 0 for an address. The slot is at
+ * DMABUF_GPA and has no host mapping.
+ */
+#define LOW		SZ_1M
+
+static u8 *low_memory(void)
+{
+	return mmap((void *)LOW, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+/*
+ * Without a host mapping that fails, unless the CPU supplies the instruction. The
+ * one that the VMM happens to have there is not it.
+ */
 TEST_F(access, mmio_by_code_in_buffer_without_hva)
 {
 	struct kvm_run *run = self->vcpu->run;
+	u8 *low = low_memory();
 
+	ASSERT_EQ((u8 *)LOW, low);
 	add_slot_hva(self->vm, &self->buf, 0, NULL);
-	put_load(self->buf.mem, DMABUF_GPA + SZ_4M);
-	dmabuf_order(self->vcpu, DMABUF_OP_CALL, DMABUF_GPA, 0, 0, 0, 0);
+	put_load(self->buf.mem + LOW, DMABUF_GPA + SZ_4M);
+	put_load(low, DMABUF_GPA + SZ_4M + SZ_4K);
+	dmabuf_order(self->vcpu, DMABUF_OP_CALL, DMABUF_GPA + LOW, 0, 0, 0, 0);
 	vcpu_run(self->vcpu);
-	if (run->exit_reason != KVM_EXIT_MMIO)
-		EXPECT_EQ(KVM_EXIT_INTERNAL_ERROR, run->exit_reason);
+	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR) {
+		EXPECT_EQ(KVM_EXIT_MMIO, run->exit_reason);
+		EXPECT_EQ(DMABUF_GPA + SZ_4M, run->mmio.phys_addr);
+	}
+	munmap(low, PAGE_SIZE);
 }
 
 static bool is_zero(const u8 *mem, u64 size)
@@ -857,18 +878,6 @@ TEST_F(access, in_kernel_write)
 	vcpu_set_msr(self->vcpu, MSR_KVM_WALL_CLOCK_NEW, DMABUF_GPA + PAGE_SIZE);
 	EXPECT_FALSE(is_zero(self->buf.mem + PAGE_SIZE, PAGE_SIZE));
 	EXPECT_NE(0, dmabuf_load(self->vcpu, DMABUF_GPA + PAGE_SIZE));
-}
-
-/*
- * Where KVM would write to if it took the 0 for an address. The slot is at
- * DMABUF_GPA and has no host mapping.
- */
-#define LOW		SZ_1M
-
-static u8 *low_memory(void)
-{
-	return mmap((void *)LOW, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
 TEST_F(access, in_kernel_write_without_hva)

@@ -182,7 +182,11 @@ TEST_F(exporter, content_beyond_max_order)
 		.fd_flags = O_RDWR,
 	};
 
-	ASSERT_EQ(0, __dmabuf_create_test(&self->buf, &args));
+	int r = __dmabuf_create_test(&self->buf, &args);
+
+	if (r == ENOMEM)
+		SKIP(return, "no 8M of contiguous memory");
+	ASSERT_EQ(0, r);
 	EXPECT_EQ(0, self->buf.map[SZ_8M - 1]);
 	dmabuf_fill(self->buf.map, SZ_8M, 0, SEED);
 	EXPECT_EQ(DMABUF_OK, dmabuf_check(self->buf.map, SZ_8M, 0, SEED));

@@ -228,8 +228,8 @@ static void *puncher_thread(void *arg)
 	struct puncher *puncher = arg;
 
 	for (unsigned int i = 0; !READ_ONCE(puncher->stop); i++) {
-		gmem_punch(puncher->fd, i % NR * (u64)PAGE_SIZE, PAGE_SIZE);
-		puncher->punches++;
+		puncher->punches += !gmem_punch(puncher->fd, i % NR * (u64)PAGE_SIZE,
+						PAGE_SIZE);
 		sched_yield();
 	}
 	return NULL;

@@ -251,9 +251,8 @@ TEST_F(page, unbound)
 /* Of two slots only that which goes takes its pages along. */
 TEST_F(page, one_of_two_slots_unbound)
 {
-	/* Bindings do not matter then. */
 	if (variant->init_shared)
-		return;
+		SKIP(return, "bindings do not matter to memory that is shared for life");
 
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
 	gmem_add_slot(self->vm, DMABUF_SLOT, DMABUF_GPA, OFFSET, self->fd, SKIP_BYTES);
@@ -293,9 +292,14 @@ TEST_F(page, guest_memfd_closed)
 TEST_F(page, vm_closed)
 {
 	MAP_ALL();
-	kvm_close(self->fd);
 	kvm_vm_free(self->vm);
 	self->vm = NULL;
+	EXPECT_MAPPED(ALL);
+	EXPECT_WORD(OFFSET);
+	EXPECT_EQ(0, device_unmap(self->device, OFFSET, LENGTH));
+	EXPECT_EQ(0, device_map(self->device, OFFSET, LENGTH));
+
+	kvm_close(self->fd);
 	EXPECT_MAPPED(variant->init_shared ? ALL : 0);
 	EXPECT_EQ(variant->init_shared ? EADDRINUSE : ENODEV,
 		  device_map(self->device, 0, SIZE));
@@ -312,17 +316,21 @@ TEST_F(page, dmabuf_closed)
 	EXPECT_COHERENT(OFFSET);
 	ASSERT_EQ(0, gmem_punch(self->fd, SKIP_BYTES + OFFSET, LENGTH));
 	EXPECT_MAPPED(ALL & ~HOLE);
+	EXPECT_EQ(0, device_map(self->device, OFFSET, LENGTH));
+	EXPECT_COHERENT(OFFSET);
 	kvm_close(self->device);
 	EXPECT_TRUE(dmabuf_wait_gone(self->buf.ino));
 	ASSERT_EQ(0, gmem_punch(self->fd, SKIP_BYTES, SIZE));
 }
 
-TEST_F(page, killed)
+TEST(killed)
 {
-	int status;
+	int status, fds[2];
 	pid_t pid;
+	u64 ino;
 
 	/* The child has the only fds of what it creates. */
+	ASSERT_EQ(0, pipe(fds));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -336,12 +344,17 @@ TEST_F(page, killed)
 		gmem_export(&buf, fd, SKIP_BYTES, SIZE, 0);
 		device = device_attach(buf.fd);
 		add_slot(vm, fd);
-		if (device_map(device, 0, SIZE))
+		if (device_map(device, 0, SIZE) ||
+		    write(fds[1], &buf.ino, sizeof(ino)) != sizeof(ino))
 			_exit(1);
 		raise(SIGKILL);
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_TRUE(WIFSIGNALED(status));
+	ASSERT_TRUE(WIFSIGNALED(status));
+	ASSERT_EQ(sizeof(ino), read(fds[0], &ino, sizeof(ino)));
+	EXPECT_TRUE(dmabuf_wait_gone(ino));
+	close(fds[0]);
+	close(fds[1]);
 }
 
 TEST_F(page, poisoned)

@@ -178,7 +178,7 @@ TEST_F(host, ordinary_slot_on_mapping)
 					  0, ~SEED));
 }
 
-/* debugfs: one line for each attachment, also with an ordinary reader around. */
+/* debugfs: one line for each attachment. */
 TEST_F(host, debugfs)
 {
 	struct dmabuf_info info;

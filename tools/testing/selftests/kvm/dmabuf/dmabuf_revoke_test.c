@@ -15,9 +15,6 @@
 #define SEED		0x7265766fULL
 #define REVOKED		KVM_MEMORY_EXIT_FLAG_REVOKED
 
-/* Nothing that a memslot ioctl waits for takes longer, be the machine busy. */
-#define BOUND_MS	2000
-
 #define WRITE(_vcpu, _gpa, _size, _offset, _seed)			\
 	dmabuf_guest(_vcpu, DMABUF_OP_WRITE, _gpa, _size, _offset, _seed)
 #define EXPECT_HOST(_buf, _seed)					\
@@ -314,7 +311,7 @@ TEST_F(extents, part_moved_under_slices)
 	}
 }
 
-/* A page out of a block: the whole block is asked for anew, and no other (T3). */
+/* A page out of a block: the whole block is asked for anew, and no other. */
 TEST_F(extents, page_invalidated)
 {
 	bool ranges = variant->flags & DMA_BUF_TEST_RANGES;
@@ -369,7 +366,7 @@ TEST_F(extents, revoked_after_part_moved)
 	EXPECT_EQ(1, *(u64 *)self->buf.map);
 }
 
-/* The exporter moves all of it while it is asked about a page (A4). */
+/* The exporter moves all of it while it is asked about a page. */
 TEST_F(extents, moved_in_fill)
 {
 	u64 last = self->buf.size - self->extent;
@@ -425,7 +422,7 @@ TEST_F(extents, made_readonly)
 	EXPECT_READ(self->vcpus[1], DMABUF_GPA, size, 0, ~SEED);
 	EXPECT_HOST(&self->buf, ~SEED);
 
-	/* The entry is upgraded in place: the pfn must be the same (T4). */
+	/* The entry is upgraded in place: the pfn must be the same. */
 	dmabuf_set_readonly(&self->buf, false);
 	EXPECT_RESULT(self->vcpu, 0);
 	EXPECT_EQ(42, *(u64 *)(self->buf.map + self->extent));
@@ -765,16 +762,6 @@ TEST_F(page, other_flavours)
 	}
 }
 
-/* No pfn changes behind the back of a guest. */
-TEST_F(page, pfn_change_refused)
-{
-	struct dma_buf_test_op op = { .op = DMA_BUF_TEST_OP_CHANGE_PFN };
-
-	EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size, 0, SEED);
-	EXPECT_EQ(EPERM, __dmabuf_test_op(&self->buf, op));
-	EXPECT_READ(self->vcpu, DMABUF_GPA, self->buf.size, 0, SEED);
-}
-
 /* An fd that cannot be written through gives slots that cannot either. */
 TEST_F(page, readonly_fd)
 {
@@ -874,19 +861,27 @@ do {									\
 TEST_F(page, fence_held)
 {
 	struct runner runner;
+	struct dmabuf other;
+
+	dmabuf_create_test(&other, SZ_64K, 0, DMA_BUF_TEST_DYNAMIC);
+	dmabuf_fill(other.map, SZ_64K, 0, ~SEED);
+	dmabuf_add_slot(self->vm, &other, DMABUF_SLOT + 1, DMABUF_GPA + SZ_2M, 0, SZ_64K);
 
 	dmabuf_hold_fence(&self->buf);
 	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	START_BEHIND_FENCE(&runner, self->vcpu, &self->buf);
 
 	/* Other memory is not affected. */
-	dmabuf_guest(self->vcpus[1], DMABUF_OP_INVLPG, 0, 0, 0, 0);
+	EXPECT_READ(self->vcpus[1], DMABUF_GPA + SZ_2M, SZ_64K, 0, ~SEED);
+	EXPECT_FALSE(runner_done(&runner));
 
 	dmabuf_signal_fence(&self->buf);
 	kvm_pthread_join(runner.thread, NULL);
 	EXPECT_EQ(0, runner.err);
 	EXPECT_TRUE(dmabuf_is_done(self->vcpu));
 	EXPECT_EQ(dmabuf_word(SEED, 0), dmabuf_cmd(self->vcpu)->result);
+	dmabuf_delete_slot(self->vm, DMABUF_SLOT + 1);
+	dmabuf_free(&other);
 }
 
 /* What is mapped stays mapped. */
@@ -913,17 +908,14 @@ TEST_F(page, fence_and_signal)
 {
 	const struct sigaction sa = { .sa_handler = nop_handler };
 	struct runner runner;
-	struct timespec start;
 
 	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
 	dmabuf_hold_fence(&self->buf);
 	dmabuf_order_load(self->vcpu, DMABUF_GPA);
 	for (int i = 0; i < 5; i++) {
 		START_BEHIND_FENCE(&runner, self->vcpu, &self->buf);
-		clock_gettime(CLOCK_MONOTONIC, &start);
 		pthread_kill(runner.thread, SIGUSR1);
 		kvm_pthread_join(runner.thread, NULL);
-		EXPECT_LT(dmabuf_ms_since(start), BOUND_MS);
 		EXPECT_EQ(EINTR, runner.err);
 		EXPECT_EQ(KVM_EXIT_INTR, self->vcpu->run->exit_reason);
 	}
@@ -935,22 +927,16 @@ TEST_F(page, fence_and_signal)
 TEST_F(page, fence_and_memslots)
 {
 	struct runner runner;
-	struct timespec start;
-	u64 ms, worst = 0;
 
 	dmabuf_hold_fence(&self->buf);
 	dmabuf_order_load(self->vcpu, DMABUF_GPA + 8);
 	START_BEHIND_FENCE(&runner, self->vcpu, &self->buf);
 	for (int i = 0; i < 10; i++) {
-		clock_gettime(CLOCK_MONOTONIC, &start);
 		dmabuf_add_slot(self->vm, &self->buf, DMABUF_SLOT + 1, DMABUF_GPA + SZ_2M,
 				0, PAGE_SIZE);
 		dmabuf_delete_slot(self->vm, DMABUF_SLOT + 1);
-		ms = dmabuf_ms_since(start);
-		worst = ms > worst ? ms : worst;
 	}
 	EXPECT_FALSE(runner_done(&runner));
-	EXPECT_LT(worst, BOUND_MS);
 
 	dmabuf_delete_slot(self->vm, DMABUF_SLOT);
 	kvm_pthread_join(runner.thread, NULL);
@@ -963,16 +949,13 @@ TEST_F(page, fence_and_memslots)
 TEST_F(page, fence_and_revoke)
 {
 	struct runner runners[2];
-	struct timespec start;
 
 	dmabuf_hold_fence(&self->buf);
 	for (int i = 0; i < 2; i++)
 		dmabuf_order_load(self->vcpus[i], DMABUF_GPA + i * PAGE_SIZE);
 	for (int i = 0; i < 2; i++)
 		START_BEHIND_FENCE(&runners[i], self->vcpus[i], &self->buf);
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	dmabuf_revoke(&self->buf);
-	EXPECT_LT(dmabuf_ms_since(start), BOUND_MS);
 	for (int i = 0; i < 2; i++) {
 		kvm_pthread_join(runners[i].thread, NULL);
 		EXPECT_EQ(EFAULT, runners[i].err);
