@@ -18,6 +18,7 @@ u64 device_bar_size(const struct device *dev);
 const struct ioas *device_ioas(const struct device *dev);
 void device_send(struct device *dev, u64 gpa, const void *page);
 void device_fetch(struct device *dev, u64 gpa, void *page);
+bool device_faults(struct device *dev, u64 gpa, const void *page);
 
 /* The guest stands still and wants these pages written, says what it got. */
 void device_write(struct device *dev, const struct guest_range *pages, u32 nr);

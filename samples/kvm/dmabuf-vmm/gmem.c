@@ -22,7 +22,6 @@
 #include "gmem.h"
 
 #define GMEM_SLOT	9
-#define FAULT_WAIT_US	10000000
 
 enum state { PRIVATE, SHARED, PRIVATE_AGAIN, NR_STATES };
 
@@ -31,7 +30,6 @@ struct gmem {
 	u64 size;
 	int fd;
 	int dmabuf;
-	int log;		/* of the kernel, where IOMMU faults are reported */
 	enum state state;
 	unsigned int reads;	/* by the guest */
 	u64 guest_sum[NR_STATES];
@@ -90,10 +88,6 @@ void gmem_create(struct vmm *vmm)
 	if (ioctl(vmm->vm_fd, KVM_SET_USER_MEMORY_REGION2, &slot))
 		die("KVM_SET_USER_MEMORY_REGION2 of a guest_memfd: %m");
 	set_private(gmem, true);
-
-	gmem->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (gmem->log < 0)
-		die("/dev/kmsg: %m");
 	vmm->gmem = gmem;
 }
 
@@ -123,54 +117,6 @@ static void device_writes(struct gmem *gmem)
 	}
 }
 
-/* Lines of the IOMMU drivers of Intel and of AMD. */
-static bool is_fault(const char *line, const char *bdf)
-{
-	const char *at = strstr(line, "fault addr 0x");
-
-	if (!at)
-		at = strstr(line, "address=0x");
-	return at && strstr(line, bdf) &&
-	       strtoull(strchr(at, 'x') + 1, NULL, 16) / PAGE_SIZE ==
-	       GPA_PRIVATE / PAGE_SIZE;
-}
-
-static bool log_has_fault(const struct gmem *gmem)
-{
-	char line[1024];
-	ssize_t len;
-
-	/* EPIPE: some lines have been overwritten. */
-	while ((len = read(gmem->log, line, sizeof(line) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		if (len < 0)
-			continue;
-		line[len] = '\0';
-		if (is_fault(line, gmem->vmm->opt.vfio))
-			return true;
-	}
-	return false;
-}
-
-/*
- * The device does not notice: the IOMMU does. It limits how often it says so,
- * which is why one write may not be enough.
- */
-static void device_faults(struct gmem *gmem)
-{
-	u64 start = now_us();
-	u8 page[PAGE_SIZE] = { 0x5a };
-
-	if (lseek(gmem->log, 0, SEEK_END))
-		fail("/dev/kmsg: %m");
-	do {
-		device_send(gmem->vmm->device, GPA_PRIVATE, page);
-		gmem->faulted = log_has_fault(gmem);
-	} while (!gmem->faulted && now_us() - start < FAULT_WAIT_US);
-	if (!gmem->faulted)
-		fail("the device wrote to private memory, and the IOMMU has seen no fault");
-}
-
 bool gmem_owns(const struct gmem *gmem, u64 gpa)
 {
 	return gmem && gpa >= GPA_PRIVATE && gpa < GPA_PRIVATE + gmem->size;
@@ -186,6 +132,7 @@ void gmem_was_read(struct gmem *gmem, const struct guest_range *range)
 
 bool gmem_convert(struct gmem *gmem)
 {
+	static const u8 page[PAGE_SIZE] = { 0x5a };
 	int error;
 
 	if (!gmem || failure())
@@ -211,7 +158,9 @@ bool gmem_convert(struct gmem *gmem)
 	case SHARED:
 		set_private(gmem, true);
 		gmem->state = PRIVATE_AGAIN;
-		device_faults(gmem);
+		gmem->faulted = device_faults(gmem->vmm->device, GPA_PRIVATE, page);
+		if (!gmem->faulted)
+			fail("the device wrote to private memory, and the IOMMU has seen no fault");
 		break;
 	default:
 		return false;
@@ -247,7 +196,6 @@ void gmem_print(const struct gmem *gmem)
 
 void gmem_destroy(struct gmem *gmem)
 {
-	close(gmem->log);
 	close(gmem->dmabuf);
 	close(gmem->fd);
 	free(gmem);
