@@ -81,11 +81,9 @@ run_one()
 		for f in "$@"; do
 			bash -n "$f" || rc=1
 		done
-		if command -v shellcheck >/dev/null; then
-			# 1091, 2034, 2154: variables come from and go to sourced files.
-			# 1007, 2054, 2100: "V= cmd", commas of QEMU's, minus signs in names.
-			shellcheck -x -P SCRIPTDIR -S warning -e SC1091,SC2034,SC2154,SC1007,SC2054,SC2100 "$@" || rc=1
-		fi
+		# 1091, 2034, 2154: variables come from and go to sourced files.
+		# 1007, 2054, 2100: "V= cmd", commas of QEMU's, minus signs in names.
+		shellcheck -x -P SCRIPTDIR -S warning -e SC1091,SC2034,SC2154,SC1007,SC2054,SC2100 "$@" || rc=1
 		return $rc
 		;;
 	python)
@@ -115,6 +113,10 @@ for f in sys.argv[1:]:
 				fi
 			done < <(grep -oE '\]\([^) ]+\)' "$f" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+:')
 		done
+		# Hooks, by their numbers.
+		while IFS=: read -r f name; do
+			compgen -G "hooks/$name-*.patch" >/dev/null || { echo "$f: there is no hook $name"; rc=1; }
+		done < <(grep -oE '\b0[0-9]{3}\b' README.md docs/*.md | sort -u)
 		# What docs/requirements.md names: fixture.case, or a word of our code.
 		code=$(find arch drivers hooks include samples scripts tools virt vm -type f ! -name '*.log' -exec cat {} +)
 		while IFS= read -r name; do

@@ -19,7 +19,7 @@ PACKAGES=(
 	# the model
 	spin
 	# fetch and lint
-	debian-archive-keyring dpkg-dev
+	debian-archive-keyring dpkg-dev shellcheck
 )
 DOCS_PACKAGES=(python3-sphinx python3-yaml)
 [ "${DOCS:-0}" = 0 ] || PACKAGES+=("${DOCS_PACKAGES[@]}")

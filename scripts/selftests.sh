@@ -132,9 +132,9 @@ for t in iommufd iommufd_fail_nth iommufd_dmabuf iommufd_dmabuf_revoke \
 done
 
 # Drop what no longer exists.
-comm -13 <(printf '%s\n' "${programs[@]}" | sort) <(cd "$OUT" && find . -type f -printf '%P\n' | sort) |
-	while IFS= read -r t; do
-		rm -f "$OUT/$t"
-		n=$((n + 1))
-	done
+while IFS= read -r t; do
+	rm -f "$OUT/$t"
+	n=$((n + 1))
+done < <(comm -13 <(printf '%s\n' "${programs[@]}" | sort) \
+		<(cd "$OUT" && find . -type f -printf '%P\n' | sort))
 [ $n = 0 ] || step TESTS "${OUT#"$ROOT"/}: ${#programs[@]} programs, $n new, $((SECONDS - t0)) s"

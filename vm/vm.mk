@@ -23,7 +23,7 @@ WITH_DEBUG_KERNEL := $(if $(FLAVOUR)$(filter debug debug/%,$(T)),debug-kernel)
 initramfs: kernel selftests vmm $(VM)/init ## root file system of the test VM
 	@vm/initramfs.sh
 
-test: initramfs debug-kernel ## every test there is; last line: N passed, N failed, N skipped
+test: initramfs debug-kernel ## host tests and all boots; last line: N passed, N failed, N skipped
 	@FLAVOUR=$(FLAVOUR) vm/test.sh $(BOOTS)
 
 kselftest: initramfs $(WITH_DEBUG_KERNEL) ## T=name: some in-VM tests, KTAP on stdout (T=dmabuf: our KVM selftests, boot main)
