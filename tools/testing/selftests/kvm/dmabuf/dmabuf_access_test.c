@@ -842,8 +842,8 @@ static u8 *low_memory(void)
 }
 
 /*
- * Without a host mapping that fails, unless the CPU supplies the instruction. The
- * one that the VMM happens to have there is not it.
+ * Without a host mapping that fails, unless the CPU supplies the instruction, as
+ * that of QEMU does. The one that the VMM happens to have there is not it.
  */
 TEST_F(access, mmio_by_code_in_buffer_without_hva)
 {
