@@ -14,7 +14,7 @@ JOBS="
 # The kernel's tests of what we touch.
 kvm/guest_memfd_test			60	kvm/guest_memfd_test
 kvm/pre_fault_memory_test		60	kvm/pre_fault_memory_test
-kvm/set_memory_region_test		90	kvm/set_memory_region_test
+kvm/set_memory_region_test		150	kvm/set_memory_region_test
 kvm/x86/private_mem_conversions_test	120	kvm/x86/private_mem_conversions_test
 kvm/x86/private_mem_kvm_exits_test	60	kvm/x86/private_mem_kvm_exits_test
 drivers/dma-buf/udmabuf			60	drivers/dma-buf/udmabuf

@@ -8,7 +8,7 @@ CMDLINE+=" cma=64M memmap=4M\$0x38000000 dma_buf_test.mmio=0x38000000,0x400000"
 TIMEOUT=1200
 JOBS="
 @glob					120	kvm/dmabuf/*
-kvm/set_memory_region_test		90	kvm/set_memory_region_test
+kvm/set_memory_region_test		150	kvm/set_memory_region_test
 kvm/demand_paging_test-dmabuf			60	kvm/demand_paging_test -v 2 -b 16M -s dmabuf
 kvm/demand_paging_test-dmabuf_hugetlb_2mb	60	kvm/demand_paging_test -v 2 -b 16M -s dmabuf_hugetlb_2mb
 "
