@@ -3,10 +3,13 @@
  * Extents of buffers that are pages from the start to the end, and that keep
  * them for life, as those of the heaps.
  */
+#include <linux/atomic.h>
 #include <linux/dma-buf-extent.h>
 #include <linux/export.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
@@ -82,6 +85,37 @@ static size_t dma_buf_extent_table_find(const struct dma_buf_extent_table *table
 	return low;
 }
 
+/*
+ * Memory has failed somewhere: make the extent the good pages around @index, so
+ * that a bad one spoils none of them, nor is mapped among them. More than a
+ * block of 2M would be too long a walk for a fault.
+ */
+static void dma_buf_extent_table_narrow(const struct dma_buf_extent_run *run,
+					pgoff_t index,
+					struct dma_buf_extent *extent)
+{
+	struct page *page = run->page + (index - run->index);
+	unsigned long nr = PMD_SIZE >> PAGE_SHIFT;
+	unsigned long pos = page_to_pfn(page) & (nr - 1);
+	pgoff_t before = min(index - run->index, pos);
+	pgoff_t after = min(run->end - index, nr - pos);
+	pgoff_t i;
+
+	extent->offset = (u64)index << PAGE_SHIFT;
+	extent->nr_pages = 1;
+	extent->page = page;
+	if (is_page_hwpoison(page))
+		return;
+
+	for (i = 1; i < after && !is_page_hwpoison(page + i); i++)
+		extent->nr_pages++;
+	for (i = 1; i <= before && !is_page_hwpoison(page - i); i++) {
+		extent->offset -= PAGE_SIZE;
+		extent->nr_pages++;
+		extent->page--;
+	}
+}
+
 /**
  * dma_buf_extent_table_fill - give the extents that cover a window
  * @table: the runs of the buffer
@@ -89,8 +123,9 @@ static size_t dma_buf_extent_table_find(const struct dma_buf_extent_table *table
  * @offset: where the window starts, in bytes
  * @length: how long it is, in bytes
  *
- * Costs one binary search and a step for each further extent. There is nothing
- * to be marked dirty, since the pages belong to no file.
+ * Costs one binary search and a step for each further extent, and once memory
+ * has failed a look at the pages of a block for each. There is nothing to be
+ * marked dirty, since the pages belong to no file.
  *
  * Context: see &dma_buf_extent_ops.fill.
  *
@@ -113,13 +148,9 @@ int dma_buf_extent_table_fill(const struct dma_buf_extent_table *table,
 			.page = run->page,
 		};
 
-		/* A page that failed at an end must not spoil all the others. */
-		if (is_page_hwpoison(run->page) ||
-		    is_page_hwpoison(run->page + extent.nr_pages - 1)) {
-			extent.offset = (u64)index << PAGE_SHIFT;
-			extent.nr_pages = 1;
-			extent.page = run->page + (index - run->index);
-		}
+		if (IS_ENABLED(CONFIG_MEMORY_FAILURE) &&
+		    atomic_long_read(&num_poisoned_pages))
+			dma_buf_extent_table_narrow(run, index, &extent);
 
 		index = (extent.offset >> PAGE_SHIFT) + extent.nr_pages;
 		if (index == run->end)

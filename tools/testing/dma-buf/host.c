@@ -16,6 +16,7 @@
 struct host host;
 struct module host_module = { .name = "dma-buf" };
 struct page host_pages[HOST_NR_PAGES];
+atomic_long_t num_poisoned_pages;
 
 static struct task_struct host_task = { .pid = 1 };
 struct task_struct *current = &host_task;

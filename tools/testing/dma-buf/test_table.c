@@ -192,49 +192,75 @@ static void every_run_is_found(void)
 	end();
 }
 
-/* The others of its run are still good, one by one. */
-static void page_at_an_end_has_failed(void)
+/* As memory_failure() does, and back. */
+static void page_fails(unsigned int page, bool failed)
 {
-	static const unsigned int ends[] = { 16, 23 };
-	unsigned int i, page;
+	host_pages[page].flags = failed ? PAGE_HWPOISON : 0;
+	num_poisoned_pages.counter += failed ? 1 : -1;
+	host.option = num_poisoned_pages.counter ? "CONFIG_MEMORY_FAILURE" : NULL;
+}
 
-	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+/* The others of its run are still good, on either side. */
+static void page_of_a_run_has_failed(void)
+{
+	unsigned int failed, page;
+
+	for (failed = 16; failed < 24; failed++) {
 		begin();
 		add(8, 2);
 		add(16, 8);
 		add(32, 2);
 		init();
-		host_pages[ends[i]].flags = PAGE_HWPOISON;
+		page_fails(failed, true);
 		for (page = 16; page < 24; page++) {
 			unsigned int index = page - 14;
 
-			if (page == ends[i])
+			if (page == failed)
 				assert_int_equal(run(index, 1), -EHWPOISON);
+			else if (page < failed)
+				assert_one(index, 1, 2, failed - 16, 16);
 			else
-				assert_one(index, 1, index, 1, page);
+				assert_one(index, 1, failed - 13, 23 - failed,
+					   failed + 1);
 		}
 		/* What is around it goes on as before. */
 		assert_one(1, 1, 0, 2, 8);
 		assert_one(11, 1, 10, 2, 32);
-		host_pages[ends[i]].flags = 0;
+		page_fails(failed, false);
 		end();
 	}
 }
 
-static void window_over_a_run_with_a_failed_end(void)
+/* A fault looks at the pages of a block of 2M, and gives no more of them. */
+static void page_of_a_long_run_has_failed(void)
+{
+	begin();
+	add(0, MAX_PAGES);
+	init();
+	page_fails(700, true);
+	assert_one(100, 1, 0, 512, 0);
+	assert_one(511, 1, 0, 512, 0);
+	assert_one(600, 1, 512, 188, 512);
+	assert_one(800, 1, 701, MAX_PAGES - 701, 701);
+	page_fails(700, false);
+	assert_one(800, 1, 0, MAX_PAGES, 0);
+	end();
+}
+
+static void window_over_a_run_with_a_failed_page(void)
 {
 	begin();
 	add(8, 2);
 	add(16, 4);
 	add(32, 2);
 	init();
-	host_pages[16].flags = PAGE_HWPOISON;
+	page_fails(16, true);
 	assert_int_equal(run(3, 4), 0);
-	assert_int_equal(host.nr_taken, 4);
-	assert_extent(0, 3, 1, 17);
-	assert_extent(2, 5, 1, 19);
-	assert_extent(3, 6, 2, 32);
+	assert_int_equal(host.nr_taken, 2);
+	assert_extent(0, 3, 3, 17);
+	assert_extent(1, 6, 2, 32);
 	assert_int_equal(run(1, 3), -EHWPOISON);
+	page_fails(16, false);
 	end();
 }
 
@@ -296,8 +322,9 @@ static const struct host_test tests[] = {
 	TEST(window_over_several_runs),
 	TEST(window_of_bytes),
 	TEST(every_run_is_found),
-	TEST(page_at_an_end_has_failed),
-	TEST(window_over_a_run_with_a_failed_end),
+	TEST(page_of_a_run_has_failed),
+	TEST(page_of_a_long_run_has_failed),
+	TEST(window_over_a_run_with_a_failed_page),
 	TEST(error_of_the_mapper),
 	TEST(random_tables),
 };

@@ -180,6 +180,17 @@ static inline bool folio_contain_hwpoisoned_page(const struct folio *folio)
 	return folio->page.flags & (PAGE_HWPOISON | PAGE_HAS_HWPOISONED);
 }
 
+#define PMD_SIZE		(512 * PAGE_SIZE)
+
+typedef struct { long counter; } atomic_long_t;
+
+extern atomic_long_t num_poisoned_pages;
+
+static inline long atomic_long_read(const atomic_long_t *v)
+{
+	return v->counter;
+}
+
 static inline bool folio_test_hugetlb(const struct folio *folio)
 {
 	return folio->page.flags & PAGE_HUGETLB;
