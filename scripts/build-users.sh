@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Does everything that has to do with dma-buf still build and link? Not part of
-# make test: the first step takes hours on a small machine.
+# make test: the first step takes more than an hour on two cores.
 #
 #   users       every directory that exports, imports or maps a dma-buf, and what our
 #               hooks touch, from allmodconfig; no warning that pristine source
@@ -118,7 +118,7 @@ step_users()
 		mapfile -t targets < <(list_users)
 	fi
 	need_space "$B" 12000 "the build of all users"
-	[ "$D" = '' ] && step USERS "${#targets[@]} directories; hours on two cores, D=files does it in minutes" ||
+	[ "$D" = '' ] && step USERS "${#targets[@]} directories; more than an hour on two cores, D=files does it in minutes" ||
 		step USERS "${#targets[@]} targets"
 	# What was compiled before a run that did not end well would not warn again.
 	# ccache still has it, and what it had to say.
