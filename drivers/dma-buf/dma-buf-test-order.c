@@ -14,6 +14,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "dma-buf-test-priv.h"
@@ -44,7 +45,7 @@ static void dma_buf_test_wait(struct dma_buf_test *buf)
 
 	dma_resv_for_each_fence(&cursor, buf->dmabuf->resv,
 				DMA_RESV_USAGE_BOOKKEEP, fence)
-		if (fence->ops != &dma_buf_test_fence_ops)
+		if (rcu_access_pointer(fence->ops) != &dma_buf_test_fence_ops)
 			dma_fence_wait(fence, false);
 }
 

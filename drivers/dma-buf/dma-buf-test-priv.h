@@ -82,14 +82,14 @@ struct dma_buf_test_extent *
 dma_buf_test_populate(struct dma_buf_test *buf, size_t i);
 struct dma_buf_test *dma_buf_test_of(struct dma_buf *dmabuf);
 
-/* dma-buf-test-sgt.c */
+/* dma-buf-test-sgt.c; mmap is called without the lock. */
 struct sg_table *dma_buf_test_map(struct dma_buf_attachment *attach,
 				  enum dma_data_direction dir);
 void dma_buf_test_unmap(struct dma_buf_attachment *attach,
 			struct sg_table *table, enum dma_data_direction dir);
 int dma_buf_test_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
 
-/* dma-buf-test-order.c */
+/* dma-buf-test-order.c; the last one also when nobody else has the buffer. */
 int dma_buf_test_move_in_fill(struct dma_buf_test *buf);
 int dma_buf_test_signal(struct dma_buf_test *buf);
 

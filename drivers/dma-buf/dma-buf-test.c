@@ -46,7 +46,6 @@
  * space asks for is allocated before it is taken and freed after it is dropped.
  */
 #include <linux/align.h>
-#include <linux/array_size.h>
 #include <linux/bitmap.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-buf-iommu.h>
