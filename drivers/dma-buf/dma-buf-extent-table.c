@@ -148,8 +148,11 @@ int dma_buf_extent_table_fill(const struct dma_buf_extent_table *table,
 			.page = run->page,
 		};
 
+		/* Counted a little after they are marked, and the sink sees the ends. */
 		if (IS_ENABLED(CONFIG_MEMORY_FAILURE) &&
-		    atomic_long_read(&num_poisoned_pages))
+		    (atomic_long_read(&num_poisoned_pages) ||
+		     is_page_hwpoison(run->page) ||
+		     is_page_hwpoison(run->page + extent.nr_pages - 1)))
 			dma_buf_extent_table_narrow(run, index, &extent);
 
 		index = (extent.offset >> PAGE_SHIFT) + extent.nr_pages;
