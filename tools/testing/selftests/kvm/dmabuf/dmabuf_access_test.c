@@ -842,18 +842,20 @@ static u8 *low_memory(void)
 }
 
 /*
- * Without a host mapping that fails, unless the CPU supplies the instruction, as
- * that of QEMU does. The one that the VMM happens to have there is not it.
+ * Without a host mapping that fails, unless the CPU supplies the instruction. The
+ * one that the VMM happens to have there is not it.
  */
 TEST_F(access, mmio_by_code_in_buffer_without_hva)
 {
+	/* mov 8(%rax), %rax, where the load of put_load() is */
+	const u8 decoy[] = { 0x48, 0x8b, 0x40, 8, 0xc3 };
 	struct kvm_run *run = self->vcpu->run;
 	u8 *low = low_memory();
 
 	ASSERT_EQ((u8 *)LOW, low);
 	add_slot_hva(self->vm, &self->buf, 0, NULL);
 	put_load(self->buf.mem + LOW, DMABUF_GPA + SZ_4M);
-	put_load(low, DMABUF_GPA + SZ_4M + SZ_4K);
+	memcpy(low + 10, decoy, sizeof(decoy));
 	dmabuf_order(self->vcpu, DMABUF_OP_CALL, DMABUF_GPA + LOW, 0, 0, 0, 0);
 	vcpu_run(self->vcpu);
 	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR) {

@@ -323,7 +323,7 @@ TEST_F(page, dmabuf_closed)
 	ASSERT_EQ(0, gmem_punch(self->fd, SKIP_BYTES, SIZE));
 }
 
-TEST(killed)
+TEST(vmm_with_an_export_is_killed)
 {
 	int status, fds[2];
 	pid_t pid;
