@@ -98,6 +98,7 @@ build_users()
 	fi
 	run_logged "PREPARE" "$log" '^  (CC|AS|LD|HOSTCC)' 0 kbuild_in "$src" "$out" prepare ||
 		log_die "$log" "the $name tree cannot be prepared"
+	[ -e "$out/prepared" ] || touch "$out/prepared"
 	# With -k: a target that has no rule is one that this configuration leaves out,
 	# and what else fails is compared like a warning.
 	run_logged "${name^^}" "$log" '^  (CC|AS|LD|AR) ' 0 kbuild_in "$src" "$out" -k "$@" || true
@@ -131,7 +132,7 @@ step_users()
 	! grep -E "No rule to make target .*needed by" "$B/logs/users-users.log" >&2 ||
 		die "a Makefile names what does not exist"
 	sed -n "s/.*No rule to make target '\([^']*\)'.*/          not in this configuration: \1/p" "$B/logs/users-users.log" | sort -u
-	[ -n "$(find "$OUT/users" -name '*.o' -newer "$OUT/users/fragment" -print -quit)" ] ||
+	[ -n "$(find "$OUT/users" -name '*.o' -newer "$OUT/users/prepared" -print -quit)" ] ||
 		log_die "$B/logs/users-users.log" "nothing was compiled"
 	if [ ! -s "$OUT/users.warnings" ]; then
 		rm "$OUT/unfinished"
