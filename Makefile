@@ -80,7 +80,7 @@ docs: stage ## pages of the kernel's documentation in build/docs
 	@DOCS=1 scripts/deps.sh
 	@scripts/docs.sh
 
-build-users: initramfs ## does all that uses dma-buf build and load? hours; D=files: less
+build-users: initramfs ## does all that uses dma-buf build and load? two hours; D=files: less
 	@D='$(D)' STEPS='$(STEPS)' scripts/build-users.sh
 
 model: deps ## exhaustive model of faults, moves, slots and VM end (T=name: one run)

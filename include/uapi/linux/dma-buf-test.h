@@ -73,9 +73,9 @@ struct dma_buf_test_create {
  *	not let go of it. EBUSY.
  * UNLOCK: the range is shared again, and for everybody.
  *
- * EBUSY: an importer has pinned the buffer, or there is a fence already, or the
- * buffer is revoked and the op needs its memory. All can fail with EINTR, and
- * MOVE, CHANGE_PFN and HOLD_FENCE with ENOMEM.
+ * EBUSY: an importer has pinned the buffer, or a part of it is locked; for
+ * HOLD_FENCE there is a fence already; for LOCK the buffer is revoked. All can
+ * fail with EINTR, and MOVE, CHANGE_PFN and HOLD_FENCE with ENOMEM.
  */
 #define DMA_BUF_TEST_OP_REVOKE		0
 #define DMA_BUF_TEST_OP_UNREVOKE	1

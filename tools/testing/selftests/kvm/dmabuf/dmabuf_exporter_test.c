@@ -499,6 +499,29 @@ TEST_F(exporter, fence_of_closed_buffer)
 	close(export.fd);
 }
 
+/* A held fence says nothing about accesses, in whatever buffer it is. */
+TEST_F(exporter, fence_of_another_buffer)
+{
+	struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_READ };
+	struct dma_buf_import_sync_file import = { .flags = DMA_BUF_SYNC_WRITE };
+	struct dmabuf *buf = &self->buf;
+	struct dmabuf other;
+
+	dmabuf_create_test(&other, SIZE, 0, 0);
+	dmabuf_hold_fence(&other);
+	ASSERT_EQ(0, ioctl(other.fd, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export));
+	import.fd = export.fd;
+	dmabuf_create_test(buf, SIZE, 0, REVOCABLE);
+	ASSERT_EQ(0, ioctl(buf->fd, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import));
+	EXPECT_FALSE(ready(buf->fd));
+
+	dmabuf_revoke(buf);
+	EXPECT_FALSE(ready(buf->fd));
+	dmabuf_free(&other);
+	EXPECT_TRUE(ready(buf->fd));
+	close(export.fd);
+}
+
 /*
  * With KVM as the importer
  */
